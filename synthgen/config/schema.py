@@ -1,0 +1,153 @@
+"""The configuration: every field, its default, its meaning. YAML files and `--set` fill these models."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+class Section(BaseModel):
+    """A frozen group of settings in which an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in a duration such as `90s`, `15m`, `1h30m` or `2h`. Raises ValueError on anything else."""
+    match = re.fullmatch(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", text.strip())
+    if not match or not any(match.groups()):
+        raise ValueError(f"'{text}' is not a duration (write 90s, 15m or 1h30m)")
+    hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    total = 3600 * hours + 60 * minutes + seconds
+    if total <= 0:
+        raise ValueError(f"'{text}' is no time at all")
+    return total
+
+
+class AugmentConfig(Section):
+    """Random changes to training images. All off by default: a flipped digit is another sign."""
+
+    horizontal_flip: bool = Field(False, description="mirror half of the images left to right")
+    vertical_flip: bool = Field(False, description="mirror half of the images top to bottom")
+    shift: int = Field(0, ge=0, le=64, description="move by up to this many pixels, edges repeated")
+
+
+class DataConfig(Section):
+    """What to learn from."""
+
+    source: str = Field("mnist-mini", min_length=1, description="a data set's name (`synthgen data list`), folder or file")
+    image_size: int | tuple[int, int] | None = Field(
+        None, description="pixels, one number or [height, width]; none: the images' own size"
+    )
+    channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; none: as the images are")
+    classes: tuple[str, ...] | None = Field(None, description="learn only these classes")
+    limit: int | None = Field(None, ge=1, description="use this many images, the same share of every class")
+    max_bad: int = Field(0, ge=0, description="unreadable images to skip before giving up")
+    augment: AugmentConfig = AugmentConfig()
+
+    @field_validator("image_size")
+    @classmethod
+    def _size(cls, value: int | tuple[int, int] | None) -> int | tuple[int, int] | None:
+        sides = (value,) if isinstance(value, int) else value or ()
+        if any(not 4 <= side <= 1024 for side in sides):
+            raise ValueError("an image side must lie between 4 and 1024 pixels")
+        return value
+
+
+class ModelConfig(Section):
+    """The network: a U-Net of diffusers (`UNet2DModel`)."""
+
+    channels: tuple[Annotated[int, Field(ge=8, le=2048)], ...] = Field(
+        (32, 64, 64), min_length=1, max_length=6, description="feature channels per resolution, finest first"
+    )
+    layers_per_block: int = Field(1, ge=1, le=8, description="residual layers per resolution")
+    attention_resolutions: tuple[int, ...] = Field(
+        (), description="feature map heights at which to attend, e.g. [7]"
+    )
+    attention_head_dim: int = Field(32, ge=8, description="channels per attention head")
+    norm_groups: int = Field(8, ge=1, description="groups of each group norm; must divide every entry of channels")
+    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    conditioning: Literal["auto", "class", "none"] = Field(
+        "auto", description="auto: by class when the data has labels"
+    )
+
+    @model_validator(mode="after")
+    def _groups(self) -> ModelConfig:
+        bad = [width for width in self.channels if width % self.norm_groups]
+        if bad:
+            raise ValueError(f"norm_groups {self.norm_groups} does not divide channels {bad}")
+        return self
+
+
+class DiffusionConfig(Section):
+    """The noise process and what the network is asked."""
+
+    schedule: Literal["edm", "linear", "cosine", "flow"] = Field(
+        "edm", description="edm: Karras et al. 2022; linear, cosine: DDPM with 1,000 steps; flow: straight paths"
+    )
+    prediction: Literal["edm", "epsilon", "v", "sample"] = Field("edm", description="what the network's output means")
+    loss_weight: Literal["edm", "min-snr", "uniform"] = Field(
+        "edm", description="weight of a noise level in the loss"
+    )
+    min_snr_gamma: float = Field(5.0, gt=0, description="cap of the min-snr weight (Hang et al. 2023)")
+    noise_mean: float = Field(-1.2, description="mean of log sigma in training (edm)")
+    noise_std: float = Field(1.2, gt=0, description="deviation of log sigma in training (edm)")
+    label_dropout: float = Field(0.1, ge=0.0, lt=1.0, description="share of labels replaced by the null class")
+
+
+class TrainingConfig(Section):
+    """How long and how to optimise. Give one of `budget`, `steps`, `epochs`."""
+
+    budget: str | None = Field(None, description="wall-clock promise: 90s, 15m, 1h30m")
+    steps: int | None = Field(None, ge=1, description="optimizer steps")
+    epochs: float | None = Field(None, gt=0, description="passes over the data")
+    batch_size: int = Field(128, ge=1)
+    learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
+    betas: tuple[float, float] = (0.9, 0.99)
+    weight_decay: float = Field(0.0, ge=0)
+    warmup: float = Field(0.03, ge=0, lt=1, description="share of the run in which the learning rate rises")
+    gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
+    ema_half_life: float = Field(0.05, gt=0, description="half-life of the weight average, in share of images seen")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the machine computes in it")
+    checkpoint_every: str = Field("5m", description="time between checkpoints and previews")
+    seed: int = Field(0, ge=0, lt=2**63)
+
+    @field_validator("budget", "checkpoint_every")
+    @classmethod
+    def _duration(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_duration(value)
+        return value
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainingConfig:
+        given = [name for name in ("budget", "steps", "epochs") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"give one of budget, steps, epochs, not {' and '.join(given)}")
+        return self
+
+
+class SamplingConfig(Section):
+    """How samples are drawn unless the command line says otherwise."""
+
+    sampler: Literal["ddpm", "ddim", "euler", "heun", "dpm++2m", "dpm++2m-sde", "dpm++3m"] = "dpm++2m"
+    steps: int = Field(12, ge=1, le=10_000, description="steps of the sampler")
+    eta: float = Field(0.0, ge=0.0, le=1.0, description="share of fresh noise of ddim")
+    guidance_scale: float = Field(1.0, ge=0.0, description="classifier-free guidance; 1.0 is off")
+    guidance_interval: tuple[float, float] = Field(
+        (0.0, 1e9), description="guide only where sigma/alpha lies in this interval"
+    )
+    block_size: int = Field(64, ge=1, description="samples computed together; part of what the pixels depend on")
+
+
+class Config(Section):
+    """Everything a run is made from. Written, resolved, beside the run and into its checkpoints."""
+
+    modality: Literal["images"] = "images"
+    data: DataConfig = DataConfig()
+    model: ModelConfig = ModelConfig()
+    diffusion: DiffusionConfig = DiffusionConfig()
+    training: TrainingConfig = TrainingConfig()
+    sampling: SamplingConfig = SamplingConfig()
