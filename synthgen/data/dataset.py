@@ -1,0 +1,81 @@
+"""What every image loader returns, and how pixels become numbers and back."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A set of images in memory or memory-mapped.
+
+    images: uint8 (N, H, W, C), C = 1 or 3; a `numpy.memmap` when it was prepared on disk.
+    labels: int64 (N,) indices into `class_names`, or None for unlabelled data (then `class_names` is empty).
+    name: `mnist`, or the folder or file; split: `train`, `test` or `all`.
+    fingerprint: sha256 (hex) of pixels, labels and class names; two equal sets have equal fingerprints.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray | None
+    class_names: tuple[str, ...]
+    name: str
+    split: str = "all"
+    licence: str = ""
+    fingerprint: str = ""
+    skipped: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.fingerprint:
+            object.__setattr__(self, "fingerprint", fingerprint(self.images, self.labels, self.class_names))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        height, width, channels = self.images.shape[1:]
+        return int(height), int(width), int(channels)
+
+    def select(self, index: np.ndarray) -> ImageData:
+        """The rows in `index`, copied into memory, with a fingerprint of their own."""
+        labels = None if self.labels is None else self.labels[index]
+        return replace(self, images=np.ascontiguousarray(self.images[index]), labels=labels, fingerprint="")
+
+
+def fingerprint(images: np.ndarray, labels: np.ndarray | None, class_names: tuple[str, ...]) -> str:
+    """sha256 over shape, pixels, labels and class names; reads memory-mapped data in pieces."""
+    digest = hashlib.sha256(repr((images.shape, class_names)).encode())
+    for start in range(0, len(images), 4096):
+        digest.update(np.ascontiguousarray(images[start : start + 4096]).tobytes())
+    if labels is not None:
+        digest.update(np.ascontiguousarray(labels, dtype="<i8").tobytes())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class ImageCodec:
+    """uint8 pixels (N, H, W, C) <-> float32 (N, C, H, W) in [-1, 1]."""
+
+    height: int
+    width: int
+    channels: int
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """uint8 (N, H, W, C) to float32 (N, C, H, W) in [-1, 1]."""
+        return pixels.permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+    def decode(self, x: torch.Tensor) -> torch.Tensor:
+        """Float (N, C, H, W) to uint8 (N, H, W, C), rounded to the nearest grey level."""
+        levels = x.float().clamp(-1.0, 1.0).add(1.0).mul(127.5).round()
+        return levels.byte().permute(0, 2, 3, 1).contiguous()
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"height": self.height, "width": self.width, "channels": self.channels}

@@ -1,0 +1,77 @@
+"""The network for images: diffusers' `UNet2DModel`, by class or unconditional."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from synthgen.config.schema import ModelConfig
+from synthgen.errors import UsageError
+
+
+class ImageNetwork(nn.Module):
+    """`UNet2DModel` behind the `Network` contract: (x (B, C, H, W), time (B,), labels (B,) or None) -> like x.
+
+    A conditional network has one embedding more than there are classes: the last one is the null class.
+    """
+
+    def __init__(self, unet: nn.Module) -> None:
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, x: torch.Tensor, time: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        output: torch.Tensor = self.unet(x, time, class_labels=labels, return_dict=False)[0]
+        return output
+
+
+def unet_arguments(
+    config: ModelConfig, shape: tuple[int, int, int], num_classes: int
+) -> dict[str, Any]:
+    """Arguments of `UNet2DModel` for images of `shape` (H, W, C); `num_classes` 0 means unconditional.
+
+    Raises: UsageError when H or W is not divisible by 2^(levels - 1), which the U-Net's skips need.
+    """
+    height, width, channels = shape
+    levels = len(config.channels)
+    multiple = 2 ** (levels - 1)
+    if height % multiple or width % multiple:
+        near = [max(multiple, round(side / multiple) * multiple) for side in (height, width)]
+        raise UsageError(
+            f"images of {height} x {width} pixels do not fit {levels} resolutions: each side must be divisible by "
+            f"{multiple}",
+            f"set data.image_size to [{near[0]}, {near[1]}], or give model.channels fewer entries",
+        )
+    resolutions = [height // 2**level for level in range(levels)]
+    unknown = [size for size in config.attention_resolutions if size not in resolutions]
+    if unknown:
+        raise UsageError(
+            f"model.attention_resolutions names {unknown}, but the network's resolutions are {resolutions}"
+        )
+    attends = [size in config.attention_resolutions for size in resolutions]
+    return {
+        "sample_size": (height, width),
+        "in_channels": channels,
+        "out_channels": channels,
+        "block_out_channels": tuple(config.channels),
+        "layers_per_block": config.layers_per_block,
+        "down_block_types": tuple("AttnDownBlock2D" if yes else "DownBlock2D" for yes in attends),
+        "up_block_types": tuple("AttnUpBlock2D" if yes else "UpBlock2D" for yes in reversed(attends)),
+        "add_attention": attends[-1],
+        "attention_head_dim": config.attention_head_dim,
+        "norm_num_groups": config.norm_groups,
+        "dropout": config.dropout,
+        "num_class_embeds": num_classes + 1 if num_classes else None,
+    }
+
+
+def build_network(config: ModelConfig, shape: tuple[int, int, int], num_classes: int) -> ImageNetwork:
+    """A freshly initialised network; see `unet_arguments`."""
+    from diffusers import UNet2DModel
+
+    unet = UNet2DModel(**unet_arguments(config, shape, num_classes))
+    # An output of zero at the start makes the first x0_hat the preconditioner's own guess: a calm first step.
+    nn.init.zeros_(unet.conv_out.weight)
+    nn.init.zeros_(unet.conv_out.bias)
+    return ImageNetwork(unet)
