@@ -14,8 +14,8 @@ except ImportError:  # pragma: no cover - Python 3.10
 def preset_folder() -> Traversable:
     """The folder that holds the `*.yaml` presets.
 
-    A wheel carries them as `synthgen/configs`. An editable install imports the package from the checkout, where
-    they are the `configs` folder beside it.
+    A wheel carries them as `synthgen/configs`. An editable install imports the package from the checkout,
+    where they are the `configs` folder beside it.
     """
     installed = resources.files("synthgen") / "configs"
     if installed.is_dir():

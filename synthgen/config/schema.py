@@ -37,7 +37,9 @@ class AugmentConfig(Section):
 class DataConfig(Section):
     """What to learn from."""
 
-    source: str = Field("mnist-mini", min_length=1, description="a data set's name (`synthgen data list`), folder or file")
+    source: str = Field(
+        "mnist-mini", min_length=1, description="a data set's name (`synthgen data list`), folder or file"
+    )
     image_size: int | tuple[int, int] | None = Field(
         None, description="pixels, one number or [height, width]; none: the images' own size"
     )
@@ -67,7 +69,9 @@ class ModelConfig(Section):
         (), description="feature map heights at which to attend, e.g. [7]"
     )
     attention_head_dim: int = Field(32, ge=8, description="channels per attention head")
-    norm_groups: int = Field(8, ge=1, description="groups of each group norm; must divide every entry of channels")
+    norm_groups: int = Field(
+        8, ge=1, description="groups of each group norm; must divide every entry of channels"
+    )
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
     conditioning: Literal["auto", "class", "none"] = Field(
         "auto", description="auto: by class when the data has labels"
@@ -85,16 +89,21 @@ class DiffusionConfig(Section):
     """The noise process and what the network is asked."""
 
     schedule: Literal["edm", "linear", "cosine", "flow"] = Field(
-        "edm", description="edm: Karras et al. 2022; linear, cosine: DDPM with 1,000 steps; flow: straight paths"
+        "edm",
+        description="edm: Karras et al. 2022; linear, cosine: DDPM with 1,000 steps; flow: straight paths",
     )
-    prediction: Literal["edm", "epsilon", "v", "sample"] = Field("edm", description="what the network's output means")
+    prediction: Literal["edm", "epsilon", "v", "sample"] = Field(
+        "edm", description="what the network's output means"
+    )
     loss_weight: Literal["edm", "min-snr", "uniform"] = Field(
         "edm", description="weight of a noise level in the loss"
     )
     min_snr_gamma: float = Field(5.0, gt=0, description="cap of the min-snr weight (Hang et al. 2023)")
     noise_mean: float = Field(-1.2, description="mean of log sigma in training (edm)")
     noise_std: float = Field(1.2, gt=0, description="deviation of log sigma in training (edm)")
-    label_dropout: float = Field(0.1, ge=0.0, lt=1.0, description="share of labels replaced by the null class")
+    label_dropout: float = Field(
+        0.1, ge=0.0, lt=1.0, description="share of labels replaced by the null class"
+    )
 
 
 class TrainingConfig(Section):
@@ -109,8 +118,12 @@ class TrainingConfig(Section):
     weight_decay: float = Field(0.0, ge=0)
     warmup: float = Field(0.03, ge=0, lt=1, description="share of the run in which the learning rate rises")
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    ema_half_life: float = Field(0.05, gt=0, description="half-life of the weight average, in share of images seen")
-    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="auto: bf16 where the machine computes in it")
+    ema_half_life: float = Field(
+        0.05, gt=0, description="half-life of the weight average, in share of images seen"
+    )
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto", description="auto: bf16 where the machine computes in it"
+    )
     checkpoint_every: str = Field("5m", description="time between checkpoints and previews")
     seed: int = Field(0, ge=0, lt=2**63)
 
@@ -139,7 +152,9 @@ class SamplingConfig(Section):
     guidance_interval: tuple[float, float] = Field(
         (0.0, 1e9), description="guide only where sigma/alpha lies in this interval"
     )
-    block_size: int = Field(64, ge=1, description="samples computed together; part of what the pixels depend on")
+    block_size: int = Field(
+        64, ge=1, description="samples computed together; part of what the pixels depend on"
+    )
 
 
 class Config(Section):

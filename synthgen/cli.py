@@ -1,0 +1,50 @@
+"""The `synthgen` command: the commands are registered here, and nothing else happens here.
+
+Nothing heavy may be imported by this module or by `synthgen.commands`: `synthgen --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from synthgen import __version__
+
+app = typer.Typer(
+    name="synthgen",
+    help="Train diffusion models on your data, generate synthetic data, prove what it is worth, explain it.",
+    epilog="Start here: synthgen quickstart",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(value: bool) -> None:
+    if value:
+        typer.echo(f"synthgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Train diffusion models on your data, generate synthetic data, prove what it is worth, explain it."""
+
+
+def main() -> None:
+    """Entry point of the console script: run the command line, exit with its code."""
+    from synthgen.console.boundary import run
+
+    sys.exit(run(app, sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()
