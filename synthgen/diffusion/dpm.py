@@ -7,20 +7,22 @@ from math import expm1, inf, isinf, log, sqrt
 from synthgen.diffusion.tables import Float64Array, Row, noise_to_signal
 
 FEW_STEPS = 15
-"""Below this many steps a third-order solver goes to the clean level by orders 2 and 1, as in the authors' code."""
+"""Below this many steps a third-order solver ends by orders 2 and 1, as in the authors' code."""
 
 
 def dpmpp_rows(alphas: Float64Array, sigmas: Float64Array, *, order: int, stochastic: bool) -> list[Row]:
     """DPM-Solver++ of `order` 1, 2 or 3: Lu et al. 2022b (arXiv:2211.01095).
 
-    Exact is `x' = (sigma'/sigma) x + alpha' * integral over u in [0, h] of exp(u - h) x0_hat(lambda + u)` (their
-    equation 8 and proposition 4.1). x0_hat is replaced by a polynomial in u through the newest `order` estimates.
-    Order 2 is their 2M (algorithm 2, the "midpoint" form), order 3 extends it as the authors' code does.
-    `stochastic` is the SDE form (their section 5.2 and appendix D: x decays by q once more, 2h in place of h, and
-    fresh noise `sigma' sqrt(1 - q^2)`); its order 1 is ancestral sampling.
+    Exact is `x' = (sigma'/sigma) x + alpha' * integral over u in [0, h] of exp(u - h) x0_hat(lambda + u)`
+    (their equation 8 and proposition 4.1). x0_hat is replaced by a polynomial in u through the newest `order`
+    estimates. Order 2 is their 2M (algorithm 2, the "midpoint" form), order 3 extends it as the authors' code
+    does: their second difference is half the second derivative and enters with the weight of the whole one's,
+    so that one step of 3M is of local order 3, as 2M's, with a smaller constant. The numbers are kept as
+    published; a test shows it. `stochastic` is the SDE form (their section 5.2 and appendix D: x decays by q
+    once more, 2h in place of h, and fresh noise `sigma' sqrt(1 - q^2)`); its order 1 is ancestral sampling.
 
-    The first steps have fewer estimates and a lower order; the last step, to sigma 0, has order 1 (h is infinite),
-    and of fewer than 15 steps the one before it has at most order 2 (their `lower_order_final`).
+    The first steps have fewer estimates and a lower order; the last step, to sigma 0, has order 1 (h is
+    infinite), and of fewer than 15 steps the one before it has at most order 2 (their `lower_order_final`).
     """
     ratios = noise_to_signal(alphas, sigmas)
     steps = len(sigmas) - 1
@@ -69,8 +71,8 @@ def _weights(widths: list[float], decay: float) -> tuple[float, ...]:
         slope = 0.5 * first / r0
         return first + slope, -slope
     r1 = widths[2] / h
-    # Newton's differences d0 = (m0 - m1)/r0 and d1 = (m1 - m2)/r1; the authors' D1 = d0 + (d0 - d1) r0/(r0 + r1)
-    # and D2 = (d0 - d1)/(r0 + r1).
+    # Newton's differences d0 = (m0 - m1)/r0 and d1 = (m1 - m2)/r1; the authors' D1 is
+    # d0 + (d0 - d1) r0/(r0 + r1), their D2 (d0 - d1)/(r0 + r1).
     share = 0.0 if isinf(r1) else r0 / (r0 + r1)
     per_d0 = _ramp(decay * h) * (1.0 + share) + _bend(decay * h) / (r0 + r1)
     per_d1 = -_ramp(decay * h) * share - _bend(decay * h) / (r0 + r1)

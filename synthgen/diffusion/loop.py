@@ -18,7 +18,7 @@ Noise = Callable[[int], Tensor]
 """draw index (0, 1, ... table.draws - 1) -> standard normal noise of x's shape and dtype, on x's device."""
 
 Callback = Callable[[int, Tensor, Tensor], None]
-"""(row index, x as the denoiser saw it, x0_hat): called before the row's update; must change neither tensor."""
+"""(row index, x as the denoiser saw it, x0_hat), before the row's update; must change neither tensor."""
 
 
 def run_table(
@@ -32,9 +32,9 @@ def run_table(
 ) -> Tensor:
     """Take `x`, noisy data at level 0 of `table`, to clean data at its last level.
 
-    x: any shape, float32 or float64; the state keeps its dtype and device, x0_hat is cast to it. `clip` bounds every
-    x0_hat to [-clip, clip]. Nothing here waits for the device. Raises ValueError for half-precision x: twelve bits of
-    state drift by a grey level.
+    x: any shape, float32 or float64; the state keeps its dtype and device, x0_hat is cast to it. `clip`
+    bounds every x0_hat to [-clip, clip]. Nothing here waits for the device. Raises ValueError for
+    half-precision x: twelve bits of state drift by a grey level.
     """
     if x.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"the solver's state must be float32 or float64, not {x.dtype}")

@@ -1,13 +1,13 @@
 """Gaussian samplers as pure functions from noise levels to a table of coefficients, in float64.
 
 Notation. Level t is `x_t = alpha_t x0 + sigma_t eps`; a step goes from level i (alpha, sigma) to level i + 1
-(alpha', sigma'). With s = sigma / alpha, every formula here is a function of one number per step, the shrinkage
+(alpha', sigma'). With s = sigma / alpha, every formula here depends on one number per step, the shrinkage
 
-    q = s' / s = exp(-h),   h = lambda' - lambda,   lambda = log(alpha / sigma)  (half the log signal-to-noise ratio)
+    q = s' / s = exp(-h),   h = lambda' - lambda,   lambda = log(alpha / sigma)  (half the log SNR)
 
-which is finite and in [0, 1) from pure noise (alpha = 0, q = 0) to clean data (sigma' = 0, q = 0). The formulas
-therefore hold alike for variance-exploding (alpha = 1), variance-preserving (linear, cosine) and flow
-(alpha = 1 - t, sigma = t) paths.
+which is finite and in [0, 1) from pure noise (alpha = 0, q = 0) to clean data (sigma' = 0, q = 0). The
+formulas therefore hold alike for variance-exploding (alpha = 1), variance-preserving (linear, cosine) and
+flow (alpha = 1 - t, sigma = t) paths.
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ SAMPLERS = ("ddpm", "ddim", "euler", "heun", "dpm++2m", "dpm++2m-sde", "dpm++3m"
 def build_table(name: str, alphas: object, sigmas: object, *, eta: float = 0.0) -> SamplerTable:
     """The table of sampler `name` over the given noise levels.
 
-    alphas, sigmas: (n + 1,), sigma/alpha strictly falling, the last level clean (alpha 1, sigma 0); alpha may be 0
-    at the first level. eta: share of fresh noise of `ddim`, 0 (none) to 1 (as `ddpm`).
+    alphas, sigmas: (n + 1,), sigma/alpha strictly falling, the last level clean (alpha 1, sigma 0); alpha may
+    be 0 at the first level. eta: share of fresh noise of `ddim`, 0 (none) to 1 (as `ddpm`).
 
-    Raises UsageError for an unknown name or an eta that does not apply, ValueError for levels that are no schedule.
+    Raises UsageError for an unknown name or an eta that does not apply, ValueError for levels that are no
+    schedule.
     """
     if name not in SAMPLERS:
-        raise UsageError(f"unknown sampler '{name}'{nearest(name, SAMPLERS)}", f"known samplers: {', '.join(SAMPLERS)}")
+        raise UsageError(
+            f"unknown sampler '{name}'{nearest(name, SAMPLERS)}", f"known samplers: {', '.join(SAMPLERS)}"
+        )
     if not 0.0 <= eta <= 1.0:
         raise UsageError(f"eta must lie between 0 and 1, not {eta}")
     if eta and name != "ddim":
@@ -58,11 +61,12 @@ def ddim_rows(alphas: Float64Array, sigmas: Float64Array, *, eta: float) -> list
     `x' = alpha' x0 + sqrt(sigma'^2 - std^2) eps_hat + std z`, `std = eta sigma' sqrt(1 - q^2)`, where
     `eps_hat = (x - alpha x0) / sigma`. Their sigma_t is our std, their alpha_t our alpha^2.
 
-    - eta = 1 is ancestral sampling from the posterior q(x' | x, x0): Ho, Jain, Abbeel 2020 (arXiv:2006.11239),
+    - eta = 1 is ancestral sampling from the posterior q(x' | x, x0): Ho, Jain, Abbeel 2020 (2006.11239),
       equations 6 and 7, with the posterior variance ("fixed_small"); for paths that do not preserve variance,
       Kingma et al. 2021 (arXiv:2107.00630), appendix A.2.
-    - eta = 0 is Euler's method on the probability-flow ODE in s: Karras et al. 2022 (arXiv:2206.00364), algorithm 1
-      without its correction, `y' = y + (s' - s) (y - x0) / s` with y = x / alpha (their equations 3 and 4).
+    - eta = 0 is Euler's method on the probability-flow ODE in s: Karras et al. 2022 (arXiv:2206.00364),
+      algorithm 1 without its correction, `y' = y + (s' - s) (y - x0) / s` with y = x / alpha (their equations
+      3 and 4).
     """
     ratios = noise_to_signal(alphas, sigmas)
     rows = []
@@ -83,10 +87,11 @@ def ddim_rows(alphas: Float64Array, sigmas: Float64Array, *, eta: float) -> list
 def heun_rows(alphas: Float64Array, sigmas: Float64Array) -> list[Row]:
     """Heun's method on the probability-flow ODE in s: Karras et al. 2022 (arXiv:2206.00364), algorithm 1.
 
-    Their line 8, `y' = y + (s' - s) (d + d') / 2`, needs the x of the step's beginning; that is linear in the Euler
-    point y1 = q y + (1 - q) a and the first estimate a, and what is left is a correction of the Euler point by the
-    two estimates: `y' = y1 + (a' - a) (1 - q) / (2 q)`. The last step (sigma' = 0) is Euler's, as in the paper, and
-    so is a first step from alpha = 0, where s is infinite and the correction has no limit.
+    Their line 8, `y' = y + (s' - s) (d + d') / 2`, needs the x of the step's beginning; that is linear in the
+    Euler point y1 = q y + (1 - q) a and the first estimate a, and what is left is a correction of the Euler
+    point by the two estimates: `y' = y1 + (a' - a) (1 - q) / (2 q)`. The last step (sigma' = 0) is Euler's,
+    as in the paper, and so is a first step from alpha = 0, where s is infinite and the correction has no
+    limit.
     """
     ratios = noise_to_signal(alphas, sigmas)
     rows = []

@@ -12,7 +12,9 @@ Float64Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Row:
-    """One network evaluation and the update that follows it: `x <- x * row.x + sum(x0[i] * x0_hat[-1-i]) + noise * z`.
+    """One network evaluation and the update that follows it.
+
+    `x <- row.x * x + row.x0[0] * newest x0_hat + row.x0[1] * the one before + ... + row.noise * z`
 
     level: index into the table's alphas and sigmas at which the denoiser is asked.
     x: coefficient of the current x.
@@ -30,8 +32,8 @@ class Row:
 class SamplerTable:
     """A sampler for one sequence of noise levels.
 
-    alphas, sigmas: float64 (n + 1,), read-only; `x = alpha * x0 + sigma * eps` at each level, noise descending, the
-    last level clean (alpha 1, sigma 0). `rows` take a sample from level 0 to level n.
+    alphas, sigmas: float64 (n + 1,), read-only; `x = alpha * x0 + sigma * eps` at each level, noise
+    descending, the last level clean (alpha 1, sigma 0). `rows` take a sample from level 0 to level n.
     """
 
     name: str
@@ -68,7 +70,7 @@ def noise_to_signal(alphas: Float64Array, sigmas: Float64Array) -> Float64Array:
 
 
 def check_levels(alphas: object, sigmas: object) -> tuple[Float64Array, Float64Array]:
-    """Read-only float64 copies of a valid sequence of noise levels; raises ValueError naming the first fault."""
+    """Read-only float64 copies of valid noise levels; raises ValueError naming the first fault."""
     a = np.array(alphas, dtype=np.float64)
     s = np.array(sigmas, dtype=np.float64)
     if a.ndim != 1 or a.shape != s.shape:
@@ -83,10 +85,12 @@ def check_levels(alphas: object, sigmas: object) -> tuple[Float64Array, Float64A
         raise ValueError(f"the last level must be clean (alpha 1, sigma 0), not alpha {a[-1]}, sigma {s[-1]}")
     if (s[:-1] == 0).any():
         raise ValueError("only the last level may have sigma 0")
-    rising = np.flatnonzero(np.diff(noise_to_signal(a, s)) >= 0)
-    if len(rising) or (a[1:] == 0).any():
-        at = int(rising[0]) if len(rising) else int(np.flatnonzero(a == 0)[-1]) - 1
-        raise ValueError(f"sigma/alpha must fall at every step; it does not from level {at} to {at + 1}")
+    ratios = noise_to_signal(a, s)
+    rising = np.flatnonzero(ratios[1:] >= ratios[:-1])
+    if len(rising):
+        raise ValueError(
+            f"sigma/alpha must fall at every step; it does not from level {rising[0]} to {rising[0] + 1}"
+        )
     a.setflags(write=False)
     s.setflags(write=False)
     return a, s
