@@ -1,0 +1,163 @@
+"""Checkpoints: one safetensors file that explains itself, hashed, written whole or not at all.
+
+The header is one JSON document in the file's metadata. `sha256` in it covers the rest of the header and every tensor,
+so that a flipped bit, which safetensors itself loads silently, is refused by name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from synthgen.errors import SynthgenError, UsageError, nearest
+from synthgen.outputs import atomic_write
+
+FORMAT = "synthgen-checkpoint"
+FORMAT_VERSION = 1
+_METADATA_KEY = "synthgen"
+_HEADER_LIMIT = 16 * 2**20
+"""Bytes of header that are parsed at most; a real one has a few thousand."""
+
+Tensors = dict[str, torch.Tensor]
+Header = dict[str, Any]
+
+
+def save_checkpoint(path: Path, tensors: Tensors, header: Header) -> None:
+    """Write tensors and header to `path` atomically. `header` must be JSON-serialisable and name its `kind`."""
+    header = {"format": FORMAT, "format_version": FORMAT_VERSION, **header}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header["sha256"] = _digest(tensors, header)
+    atomic_write(path, save(tensors, metadata={_METADATA_KEY: json.dumps(header)}))
+
+
+def load_checkpoint(path: Path, *, kind: str = "model") -> tuple[Header, Tensors]:
+    """Header and tensors of a checkpoint, verified by its sha256.
+
+    Raises: SynthgenError when the file is missing, truncated, altered, not ours, or of another kind.
+    """
+    if not path.is_file():
+        raise UsageError(f"there is no checkpoint at {path}")
+    _check_length(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = _parse_header(path, file.metadata())
+            if header.get("kind") != kind:
+                raise SynthgenError(
+                    f"{path} is a synthgen checkpoint of kind '{header.get('kind')}'; a '{kind}' is needed here"
+                )
+            # Cloned, because the file may be replaced while its mapping is still in use.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise SynthgenError(f"{path} is damaged or not a checkpoint: {error}", _DAMAGED_HINT) from error
+    if _digest(tensors, header) != header.get("sha256"):
+        raise SynthgenError(f"{path} is damaged: its contents do not match its sha256", _DAMAGED_HINT)
+    return header, tensors
+
+
+_DAMAGED_HINT = "use the checkpoint before it, by its path, or copy the file again"
+
+
+def read_header(path: Path) -> Header:
+    """The header alone, not verified against the tensors: fast, for listings."""
+    _check_length(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return _parse_header(path, file.metadata())
+    except (SafetensorError, OSError) as error:
+        raise SynthgenError(f"{path} is damaged or not a checkpoint: {error}", _DAMAGED_HINT) from error
+
+
+def _check_length(path: Path) -> None:
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > _HEADER_LIMIT:
+        raise SynthgenError(f"{path} is damaged or not a checkpoint: its header claims {length:,} bytes", _DAMAGED_HINT)
+
+
+def _parse_header(path: Path, metadata: dict[str, str] | None) -> Header:
+    text = (metadata or {}).get(_METADATA_KEY)
+    if text is None:
+        raise SynthgenError(
+            f"{path} holds tensors but no synthgen header",
+            "this looks like another program's weights; synthgen reads checkpoints made by `synthgen train`",
+        )
+    try:
+        header = json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise SynthgenError(f"{path} is damaged: its header is not JSON ({error})", _DAMAGED_HINT) from error
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise SynthgenError(f"{path} is not a synthgen checkpoint")
+    version = header.get("format_version")
+    if version != FORMAT_VERSION:
+        raise SynthgenError(
+            f"{path} has checkpoint format {version}; this synthgen reads format {FORMAT_VERSION}", "update synthgen"
+        )
+    return cast(Header, header)
+
+
+def _digest(tensors: Tensors, header: Header) -> str:
+    """sha256 of the header without its own hash, and of name, dtype, shape and bytes of each tensor by name."""
+    digest = hashlib.sha256()
+    plain = {key: value for key, value in header.items() if key != "sha256"}
+    digest.update(json.dumps(plain, sort_keys=True).encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+# --- run folders -----------------------------------------------------------------------------------------------------
+
+
+def checkpoint_path(run: Path, step: int, kind: str = "model") -> Path:
+    """Where a run keeps the `model` or the resume `state` of a step."""
+    prefix = "step" if kind == "model" else kind
+    return run / "checkpoints" / f"{prefix}-{step:08d}.safetensors"
+
+
+def list_checkpoints(run: Path, kind: str = "model") -> list[Path]:
+    """Checkpoints of a run folder, newest step first."""
+    prefix = "step" if kind == "model" else kind
+    found = (run / "checkpoints").glob(f"{prefix}-*.safetensors")
+    return sorted((path for path in found if re.search(r"-\d{8,}\.safetensors$", path.name)), reverse=True)
+
+
+def prune_checkpoints(run: Path, keep: int) -> None:
+    """Delete all but the newest `keep` of each kind."""
+    for kind in ("model", "state"):
+        for path in list_checkpoints(run, kind)[keep:]:
+            path.unlink()
+
+
+def resolve_run(run: str | Path) -> Path:
+    """The model checkpoint that RUN means: a `.safetensors` file, a run folder (its newest), or a name in `runs/`.
+
+    Raises: UsageError naming the nearest run.
+    """
+    path = Path(run)
+    if not path.exists() and (Path("runs") / path).exists():
+        path = Path("runs") / path
+    if path.is_file():
+        return path
+    if path.is_dir():
+        found = list_checkpoints(path)
+        if found:
+            return found[0]
+        single = path / "model.safetensors"
+        if single.is_file():
+            return single
+        raise UsageError(f"{path} holds no checkpoint", "a run folder has checkpoints/step-*.safetensors in it")
+    known = [str(entry) for entry in Path("runs").glob("*") if entry.is_dir()] if Path("runs").is_dir() else []
+    known += [Path(name).name for name in known]
+    raise UsageError(
+        f"there is no run or checkpoint '{run}'{nearest(str(run), known)}",
+        "train one with `synthgen train`, or give the path of a run folder or a .safetensors file",
+    )

@@ -1,0 +1,64 @@
+"""Which device to compute on, and in which precision."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import torch
+
+from synthgen.errors import UsageError
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """`auto` takes CUDA, then Apple's MPS, then the CPU. Raises UsageError for a device that is not there."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"unknown device '{name}'", "use auto, cpu, cuda, cuda:1 or mps") from error
+    missing = (device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count()) or (
+        device.type == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing:
+        raise UsageError(f"device '{name}' is not there", "run `synthgen doctor` to see what is")
+    return device
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether the device has bf16 arithmetic of its own (not merely an emulation, which is slower than fp32)."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu" and platform.machine() in ("x86_64", "AMD64"):
+        return cpu_flags() & {"avx512_bf16", "amx_bf16"} != set()
+    return False
+
+
+def cpu_flags() -> set[str]:
+    """The processor's feature flags as Linux names them; empty elsewhere."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                if line.startswith("flags"):
+                    return set(line.split(":", 1)[1].split())
+    except OSError:  # not Linux: no flags known, fp32 is always right
+        return set()
+    return set()
+
+
+def pick_precision(name: str, device: torch.device) -> torch.dtype:
+    """The dtype of the network's arithmetic for `auto`, `fp32` or `bf16`."""
+    if name == "bf16" or (name == "auto" and computes_bf16(device)):
+        return torch.bfloat16
+    return torch.float32
+
+
+def set_threads(count: int | None = None) -> int:
+    """Set and return the number of CPU threads: `count`, else SYNTHGEN_THREADS, else what torch chose."""
+    wanted = count or int(os.environ.get("SYNTHGEN_THREADS", "0") or 0)
+    if wanted > 0:
+        torch.set_num_threads(wanted)
+    return torch.get_num_threads()

@@ -1,0 +1,217 @@
+"""A trained model in the hand: load it, ask it for samples, watch it denoise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+
+from synthgen import devices
+from synthgen.checkpoints import Header, load_checkpoint, resolve_run
+from synthgen.config.schema import Config
+from synthgen.data.dataset import ImageCodec
+from synthgen.diffusion.denoiser import Denoiser
+from synthgen.errors import StoppedError, SynthgenError, UsageError, nearest
+from synthgen.generation.building import build_denoiser, recipe_of
+from synthgen.generation.engine import Engine, Recipe
+from synthgen.reporting import NullReporter, Reporter
+from synthgen.stopping import ShouldStop, never_stop
+
+if TYPE_CHECKING:
+    from synthgen.diffusion.schedule import NoiseSchedule
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """How N samples came to be over R rows of the sampler (network evaluations).
+
+    x: float32 (R + 1, N, C, H, W), what the sampler holds, from pure noise to the sample.
+    x0: float32 (R, N, C, H, W), what the network takes the clean image to be at each row.
+    sigmas: float64 (R,), noise-to-signal ratio sigma / alpha at each row.
+    labels: int64 (N,) or None. keys: int64 (N,), the sample numbers.
+    """
+
+    x: np.ndarray
+    x0: np.ndarray
+    sigmas: np.ndarray
+    labels: np.ndarray | None
+    keys: np.ndarray
+
+
+class Model:
+    """A checkpoint loaded on a device. See `load`."""
+
+    def __init__(self, path: Path, header: Header, denoiser: Denoiser, codec: ImageCodec, device: torch.device) -> None:
+        self.path = path
+        self.header = header
+        self.denoiser = denoiser
+        self.codec = codec
+        self.device = device
+        self.config = Config.model_validate(header["config"])
+        self.class_names: tuple[str, ...] = tuple(header["class_names"])
+        self._engine = lru_cache(maxsize=4)(self._build_engine)
+
+    @property
+    def schedule(self) -> NoiseSchedule:
+        """The noise process that the model was trained on."""
+        return self.denoiser.schedule
+
+    @property
+    def sha256(self) -> str:
+        """Hash of weights and header: what a sample depends on beside the recipe."""
+        return str(self.header["sha256"])
+
+    def recipe(
+        self,
+        *,
+        sampler: str | None = None,
+        steps: int | None = None,
+        eta: float | None = None,
+        guidance_scale: float | None = None,
+        block_size: int | None = None,
+    ) -> Recipe:
+        """The model's own recipe with the given parts replaced."""
+        given = {"sampler": sampler, "steps": steps, "eta": eta, "guidance_scale": guidance_scale}
+        given["block_size"] = block_size
+        recipe = replace(recipe_of(self.config.sampling), **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+        if recipe.steps < 1:
+            raise UsageError(f"a sampler needs 1 step or more, not {recipe.steps}")
+        if recipe.guidance_scale != 1.0 and not self.class_names:
+            raise UsageError("this model is unconditional: there is nothing to guide towards", "leave out the guidance")
+        return recipe
+
+    def engine(self, recipe: Recipe | None = None) -> Engine:
+        """The engine of a recipe (by default the model's own), kept for the next call."""
+        return self._engine(recipe or self.recipe())
+
+    def _build_engine(self, recipe: Recipe) -> Engine:
+        return Engine(self.denoiser, self.codec, recipe, self.device)
+
+    def class_index(self, label: int | str) -> int:
+        """The index of a class given by name, or by index. Raises UsageError naming the nearest class."""
+        if not self.class_names:
+            raise UsageError(
+                "this model is unconditional: it knows no classes", "leave out the class, or train on labelled data"
+            )
+        if isinstance(label, str) and label in self.class_names:
+            return self.class_names.index(label)
+        text = str(label)
+        if text.isdigit() and int(text) < len(self.class_names):
+            return int(text)
+        known = ", ".join(self.class_names[:20]) + (", ..." if len(self.class_names) > 20 else "")
+        raise UsageError(f"unknown class '{label}'{nearest(text, self.class_names)}", f"this model knows: {known}")
+
+    def labels_for(self, start: int, count: int, labels: int | str | Sequence[int | str] | None) -> np.ndarray | None:
+        """int64 (count,) labels of samples start, start + 1, ...
+
+        None: balanced, label k % K (and None for an unconditional model). One label: that one for all. A sequence:
+        repeated from sample 0 on, so that sample k has the same label in every request.
+        """
+        if labels is None and not self.class_names:
+            return None
+        keys = np.arange(start, start + count, dtype=np.int64)
+        if labels is None:
+            return keys % len(self.class_names)
+        wanted = [labels] if isinstance(labels, (int, str, np.integer)) else list(labels)
+        if not wanted:
+            raise UsageError("an empty list of labels was given")
+        return np.array([self.class_index(label) for label in wanted], np.int64)[keys % len(wanted)]
+
+    def sample(
+        self,
+        count: int,
+        *,
+        labels: int | str | Sequence[int | str] | None = None,
+        seed: int = 0,
+        start: int = 0,
+        sampler: str | None = None,
+        steps: int | None = None,
+        eta: float | None = None,
+        guidance_scale: float | None = None,
+        should_stop: ShouldStop = never_stop,
+        reporter: Reporter | None = None,
+    ) -> np.ndarray:
+        """Samples number start ... start + count - 1: uint8 (count, H, W, C).
+
+        Sample k depends on the checkpoint, the recipe, the seed and k alone.
+        """
+        if count < 1:
+            raise UsageError(f"a count of 1 or more is needed, not {count}")
+        reporter = reporter or NullReporter()
+        engine = self.engine(self.recipe(sampler=sampler, steps=steps, eta=eta, guidance_scale=guidance_scale))
+        given = self.labels_for(start, count, labels)
+        keys = np.arange(start, start + count)
+        size = engine.recipe.block_size
+        images = np.empty((count, self.codec.height, self.codec.width, self.codec.channels), np.uint8)
+        with reporter.progress("sampling", count, "images") as progress:
+            for i in range(0, count, size):
+                if should_stop():
+                    raise StoppedError(f"stopped after {i:,} of {count:,} samples")
+                block = slice(i, i + size)
+                images[block] = engine.pixels(keys[block], None if given is None else given[block], seed)
+                progress.update(min(i + size, count))
+        return images
+
+    def trajectory(
+        self,
+        indices: Sequence[int],
+        *,
+        labels: int | str | Sequence[int | str] | None = None,
+        seed: int = 0,
+        sampler: str | None = None,
+        steps: int | None = None,
+        guidance_scale: float | None = None,
+    ) -> Trajectory:
+        """The denoising of the samples numbered `indices`, at most one block of them; the last x is what `sample` gives."""
+        recipe = self.recipe(sampler=sampler, steps=steps, guidance_scale=guidance_scale)
+        engine = self.engine(recipe)
+        keys = np.array(list(indices), np.int64)
+        if not 1 <= len(keys) <= recipe.block_size:
+            raise UsageError(f"between 1 and {recipe.block_size} samples can be followed at once, not {len(keys)}")
+        all_labels = self.labels_for(0, int(keys.max()) + 1, labels)
+        given = None if all_labels is None else all_labels[keys]
+        held: list[np.ndarray] = []
+        guesses: list[np.ndarray] = []
+
+        def keep(row: int, x: torch.Tensor, x0: torch.Tensor) -> None:
+            held.append(x[: len(keys)].float().cpu().numpy().copy())
+            guesses.append(x0[: len(keys)].float().cpu().numpy().copy())
+
+        final = engine.latents(keys, given, seed, callback=keep)
+        table = engine.table
+        rows = [row.level for row in table.rows]
+        ratios = np.asarray(table.sigmas)[rows] / np.asarray(table.alphas)[rows]
+        return Trajectory(np.stack([*held, final.float().cpu().numpy()]), np.stack(guesses), ratios, given, keys)
+
+
+def load(run: str | Path, *, device: str = "auto") -> Model:
+    """Load a model.
+
+    Args:
+        run: a run folder, a `.safetensors` file, or the name of a run in `runs/`.
+        device: auto, cpu, cuda, cuda:N, mps.
+    Raises: UsageError when it is not there, SynthgenError when it is damaged or of another kind.
+    """
+    path = resolve_run(run)
+    header, tensors = load_checkpoint(path)
+    place = devices.pick_device(device)
+    config, codec = _parse(path, header)
+    denoiser = build_denoiser(config, codec, len(header["class_names"]), float(header["sigma_data"]), place)
+    try:
+        denoiser.network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise SynthgenError(f"{path}: the weights do not fit the network in its header") from error
+    return Model(path, header, denoiser.eval().requires_grad_(False), codec, place)
+
+
+def _parse(path: Path, header: dict[str, Any]) -> tuple[Config, ImageCodec]:
+    try:
+        return Config.model_validate(header["config"]), ImageCodec(**header["codec"])
+    except (KeyError, TypeError, ValidationError) as error:
+        raise SynthgenError(f"{path} was made by another version of synthgen: {error}", "update synthgen") from error

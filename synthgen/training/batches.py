@@ -1,0 +1,91 @@
+"""Batches whose content is a pure function of (data, seed, step): resuming needs a step number, nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from synthgen.config.schema import AugmentConfig
+from synthgen.data.dataset import ImageData
+
+_RESIDENT_BYTES = 2 * 2**30
+"""Data up to this size is held on the device as uint8; larger data stays memory-mapped on disk."""
+
+
+def mix(*parts: int | str) -> int:
+    """A 63-bit number from any integers and words: independent seeds for independent purposes.
+
+    Hashed, because the CPU generator of torch looks only at the low 32 bits of its seed.
+    """
+    return int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=8).digest(), "little") >> 1
+
+
+@dataclass
+class Batch:
+    """images: uint8 (B, H, W, C) on the device; labels: int64 (B,) or None; epoch of its last image."""
+
+    images: torch.Tensor
+    labels: torch.Tensor | None
+    epoch: int
+
+
+class Batches:
+    """The training data in an order that depends on the seed and the epoch alone."""
+
+    def __init__(self, data: ImageData, batch_size: int, seed: int, device: torch.device) -> None:
+        self.data = data
+        self.batch_size = batch_size
+        self.seed = seed
+        self.device = device
+        self._order: dict[int, np.ndarray] = {}
+        self._resident: torch.Tensor | None = None
+        if data.images.nbytes <= _RESIDENT_BYTES:
+            self._resident = torch.from_numpy(np.ascontiguousarray(data.images)).to(device)
+        self._labels = None if data.labels is None else torch.from_numpy(np.asarray(data.labels, np.int64))
+
+    def _epoch_order(self, epoch: int) -> np.ndarray:
+        if epoch not in self._order:
+            generator = np.random.Generator(np.random.Philox(key=mix(self.seed, "order", epoch)))
+            self._order = {known: order for known, order in self._order.items() if known >= epoch - 1}
+            self._order[epoch] = generator.permutation(len(self.data))
+        return self._order[epoch]
+
+    def indices(self, step: int) -> np.ndarray:
+        """The rows of batch number `step` (from 0); batches run across the ends of epochs."""
+        count = len(self.data)
+        position = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        epochs = position // count
+        return np.concatenate([self._epoch_order(int(e))[position[epochs == e] % count] for e in np.unique(epochs)])
+
+    def __call__(self, step: int) -> Batch:
+        index = self.indices(step)
+        if self._resident is not None:
+            images = self._resident[torch.from_numpy(index).to(self.device)]
+        else:
+            order = np.argsort(index)  # ascending reads are kinder to a disk
+            rows = np.empty((len(index), *self.data.images.shape[1:]), np.uint8)
+            rows[order] = self.data.images[index[order]]
+            images = torch.from_numpy(rows).to(self.device)
+        labels = None if self._labels is None else self._labels[torch.from_numpy(index)].to(self.device)
+        return Batch(images, labels, (step + 1) * self.batch_size // len(self.data))
+
+
+def augment(images: torch.Tensor, config: AugmentConfig, generator: torch.Generator) -> torch.Tensor:
+    """Random flips and shifts of uint8 (B, H, W, C), each image on its own; off by default."""
+    batch, height, width, _ = images.shape
+    device = images.device
+    for flag, axis in ((config.horizontal_flip, 2), (config.vertical_flip, 1)):
+        if flag:
+            chosen = torch.rand(batch, 1, 1, 1, generator=generator, device=device) < 0.5
+            images = torch.where(chosen, images.flip(axis), images)
+    if config.shift:
+        span = 2 * config.shift + 1
+        offset = torch.randint(span, (2, batch, 1), generator=generator, device=device) - config.shift
+        rows = (torch.arange(height, device=device) + offset[0]).clamp(0, height - 1)
+        columns = (torch.arange(width, device=device) + offset[1]).clamp(0, width - 1)
+        index = torch.arange(batch, device=device)[:, None, None]
+        images = images[index, rows[:, :, None], columns[:, None, :]]
+    return images

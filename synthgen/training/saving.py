@@ -1,0 +1,144 @@
+"""What a run leaves on disk: checkpoints that explain themselves, states to resume from, previews."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import synthgen
+from synthgen.checkpoints import Header, Tensors, checkpoint_path, load_checkpoint, prune_checkpoints, save_checkpoint
+from synthgen.config.schema import Config
+from synthgen.data.dataset import ImageCodec, ImageData
+from synthgen.errors import UsageError
+from synthgen.generation.building import recipe_of
+from synthgen.generation.engine import Engine
+from synthgen.outputs import atomic_write
+from synthgen.rendering import grid, png_bytes
+from synthgen.reporting import Reporter
+from synthgen.training.step import Trainer
+
+KEEP = 2
+_FREE_TO_CHANGE = ("budget", "steps", "epochs", "checkpoint_every")
+"""Settings that a resumed run may change: how long it lasts, not what it is."""
+
+
+def versions() -> dict[str, str]:
+    """The software that pixels may depend on."""
+    import diffusers
+    import safetensors
+
+    return {
+        "synthgen": synthgen.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "diffusers": diffusers.__version__,
+        "numpy": np.__version__,
+        "safetensors": safetensors.__version__,
+    }
+
+
+def load_state(path: Path) -> tuple[Header, Tensors]:
+    """A resume state, verified."""
+    return load_checkpoint(path, kind="state")
+
+
+class Saver:
+    """Writes the checkpoints of one run and keeps the newest few."""
+
+    def __init__(
+        self, run: Path, config: Config, codec: ImageCodec, class_names: tuple[str, ...], data: ImageData
+    ) -> None:
+        self.run, self.config, self.codec, self.class_names = run, config, codec, class_names
+        self.last_model = run
+        self.data: dict[str, Any] = {
+            "name": data.name,
+            "split": data.split,
+            "count": len(data),
+            "fingerprint": data.fingerprint,
+            "licence": data.licence,
+        }
+
+    def header(self, trainer: Trainer, seconds: float, loss: float, *, finished: bool) -> Header:
+        """Everything but the weights: config, codec, classes, data, how it was trained, with what."""
+        return {
+            "kind": "model",
+            "modality": self.config.modality,
+            "config": self.config.model_dump(mode="json"),
+            "codec": self.codec.to_dict(),
+            "class_names": list(self.class_names),
+            "sigma_data": trainer.denoiser.sigma_data,
+            "data": self.data,
+            "training": {
+                "steps": trainer.step,
+                "images_seen": trainer.images_seen,
+                "seconds": round(seconds, 1),
+                "loss": None if loss != loss else loss,
+                "finished": finished,
+                "device": str(trainer.device),
+                "precision": str(trainer.denoiser.precision).removeprefix("torch."),
+                "threads": torch.get_num_threads(),
+            },
+            "versions": versions(),
+            "sampler_card": None,
+        }
+
+    def save(self, trainer: Trainer, seconds: float, loss: float, *, finished: bool) -> None:
+        """Write model and state of the current step, the state first: a model is never newer than its state."""
+        header = self.header(trainer, seconds, loss, finished=finished)
+        state = {
+            "kind": "state",
+            "step": trainer.step,
+            "seconds": seconds,
+            "config": header["config"],
+            "data": self.data,
+            "versions": header["versions"],
+        }
+        save_checkpoint(checkpoint_path(self.run, trainer.step, "state"), trainer.state(), state)
+        path = checkpoint_path(self.run, trainer.step)
+        save_checkpoint(path, trainer.weights(), header)
+        self.last_model = path
+        prune_checkpoints(self.run, KEEP)
+
+    def check_same(self, header: Header, path: Path) -> None:
+        """Refuse to resume a run with another config or other data. Raises UsageError naming the differences."""
+        differences = _differences(header["config"], self.config.model_dump(mode="json"))
+        differences = [name for name in differences if name.removeprefix("training.") not in _FREE_TO_CHANGE]
+        if differences:
+            raise UsageError(
+                f"{path} was trained with other settings: {', '.join(differences)}",
+                "resume with the run's own config.yaml, or start a new run with another --out",
+            )
+        if header["data"]["fingerprint"] != self.data["fingerprint"]:
+            raise UsageError(
+                f"the data changed since {path} was written ({header['data']['count']:,} images then, "
+                f"{self.data['count']:,} now)",
+                "start a new run with another --out",
+            )
+
+    def preview(self, trainer: Trainer, reporter: Reporter) -> None:
+        """Save and show a grid of samples of the averaged weights; always the same sample numbers."""
+        classes = len(self.class_names)
+        columns = min(classes, 10) or 8
+        rows = 2
+        keys = np.arange(rows * columns)
+        labels = keys % columns if classes else None
+        engine = Engine(trainer.average.model, self.codec, recipe_of(self.config.sampling), trainer.device)  # type: ignore[arg-type]
+        picture = grid(engine.pixels(keys, labels, seed=0), columns)
+        path = self.run / "previews" / f"step-{trainer.step:08d}.png"
+        atomic_write(path, png_bytes(picture, scale=max(1, 320 // picture.shape[1])))
+        reporter.preview(picture, f"samples at step {trainer.step:,}", path)
+
+
+def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for key in old.keys() | new.keys():
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            names += _differences(before, after, f"{prefix}{key}.")
+        elif before != after and not prefix.startswith("sampling."):
+            names.append(prefix + key)
+    return sorted(names)
