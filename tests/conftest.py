@@ -1,0 +1,88 @@
+"""What every test may use: the real data sets where they are, and the command in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Before torch is imported: tests share a few cores, and threads beside other work are slower than none.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+settings.register_profile("synthgen", deadline=None, derandomize=True)
+settings.load_profile("synthgen")
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads or writes the user's cache, and none sees the colours of the terminal it runs in."""
+    monkeypatch.setenv("SYNTHGEN_CACHE_DIR", str(tmp_path_factory.getbasetemp() / "cache"))
+    for name in ("NO_COLOR", "FORCE_COLOR", "SYNTHGEN_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder with the full data sets: SYNTHGEN_DATA_DIR, else `shared/data` beside the checkout."""
+    named = os.environ.get("SYNTHGEN_DATA_DIR")
+    folder = Path(named) if named else CHECKOUT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"needs the full data sets: no folder {folder} (set SYNTHGEN_DATA_DIR)")
+    return folder
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """Run `synthgen` in a process of its own, in an empty folder, with nothing on stdin.
+
+    `cli("config", "list", env={"NO_COLOR": "1"}, cwd=folder)` returns the completed process with its text output.
+    """
+
+    def run(
+        *arguments: object, env: dict[str, str] | None = None, cwd: Path | None = None, timeout: float = 600
+    ) -> subprocess.CompletedProcess[str]:
+        variables = {name: value for name, value in os.environ.items() if name not in ("TERM", "COLUMNS")}
+        return subprocess.run(
+            [sys.executable, "-m", "synthgen", *map(str, arguments)],
+            env={**variables, "TERM": "xterm-256color", "COLUMNS": "80", **(env or {})},
+            cwd=cwd or tmp_path,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+
+    return run
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One torch thread inside the test: sums come out the same, and nobody else is slowed down."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked `cuda` where there is no such GPU."""
+    marked = [item for item in items if item.get_closest_marker("cuda")]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
