@@ -11,10 +11,10 @@ from typing import Annotated
 import typer
 
 from synthgen import __version__
+from synthgen.commands import config
 
 app = typer.Typer(
     name="synthgen",
-    help="Train diffusion models on your data, generate synthetic data, prove what it is worth, explain it.",
     epilog="Start here: synthgen quickstart",
     no_args_is_help=True,
     add_completion=False,
@@ -37,6 +37,9 @@ def _root(
     ] = False,
 ) -> None:
     """Train diffusion models on your data, generate synthetic data, prove what it is worth, explain it."""
+
+
+app.add_typer(config.app, name="config")
 
 
 def main() -> None:

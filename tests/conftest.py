@@ -45,7 +45,7 @@ def data_dir() -> Path:
 def cli(tmp_path: Path) -> Cli:
     """Run `synthgen` in a process of its own, in an empty folder, with nothing on stdin.
 
-    `cli("config", "list", env={"NO_COLOR": "1"}, cwd=folder)` returns the completed process with its text output.
+    `cli("config", "list", env={"NO_COLOR": "1"}, cwd=folder)` returns the completed process.
     """
 
     def run(

@@ -36,3 +36,8 @@ def preset_text(name: str) -> str:
     if name not in preset_names():
         raise KeyError(name)
     return (preset_folder() / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def preset_summary(name: str) -> str:
+    """What a preset is for: the first comment line of its file."""
+    return preset_text(name).partition("\n")[0].removeprefix("#").strip()

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 class Section(BaseModel):
     """A frozen group of settings in which an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # A class called 3 may be written without quotes; infinity is no learning rate.
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False)
 
 
 def parse_duration(text: str) -> float:
@@ -41,13 +42,19 @@ class DataConfig(Section):
         "mnist-mini", min_length=1, description="a data set's name (`synthgen data list`), folder or file"
     )
     image_size: int | tuple[int, int] | None = Field(
-        None, description="pixels, one number or [height, width]; none: the images' own size"
+        None, description="pixels, one number or [height, width]; null: the images' own size"
     )
-    channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; none: as the images are")
-    classes: tuple[str, ...] | None = Field(None, description="learn only these classes")
-    limit: int | None = Field(None, ge=1, description="use this many images, the same share of every class")
+    channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; null: as the images are")
+    classes: tuple[str, ...] | None = Field(
+        None, min_length=1, description="learn only these classes; null: all"
+    )
+    limit: int | None = Field(
+        None, ge=1, description="use this many images, the same share of every class; null: all"
+    )
     max_bad: int = Field(0, ge=0, description="unreadable images to skip before giving up")
-    augment: AugmentConfig = AugmentConfig()
+    augment: AugmentConfig = Field(
+        AugmentConfig(), description="random changes to training images, all off by default"
+    )
 
     @field_validator("image_size")
     @classmethod
@@ -65,16 +72,16 @@ class ModelConfig(Section):
         (32, 64, 64), min_length=1, max_length=6, description="feature channels per resolution, finest first"
     )
     layers_per_block: int = Field(1, ge=1, le=8, description="residual layers per resolution")
-    attention_resolutions: tuple[int, ...] = Field(
+    attention_resolutions: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (), description="feature map heights at which to attend, e.g. [7]"
     )
     attention_head_dim: int = Field(32, ge=8, description="channels per attention head")
     norm_groups: int = Field(
         8, ge=1, description="groups of each group norm; must divide every entry of channels"
     )
-    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    dropout: float = Field(0.0, ge=0.0, lt=1.0, description="share of activations dropped in training")
     conditioning: Literal["auto", "class", "none"] = Field(
-        "auto", description="auto: by class when the data has labels"
+        "auto", description="class: by label; none: unconditional; auto: by label when the data has labels"
     )
 
     @model_validator(mode="after")
@@ -106,16 +113,25 @@ class DiffusionConfig(Section):
     )
 
 
+LENGTHS = ("budget", "steps", "epochs")
+"""The ways to say how long to train: one of them at a time."""
+
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
 class TrainingConfig(Section):
     """How long and how to optimise. Give one of `budget`, `steps`, `epochs`."""
 
     budget: str | None = Field(None, description="wall-clock promise: 90s, 15m, 1h30m")
     steps: int | None = Field(None, ge=1, description="optimizer steps")
     epochs: float | None = Field(None, gt=0, description="passes over the data")
-    batch_size: int = Field(128, ge=1)
+    batch_size: int = Field(128, ge=1, description="images per optimizer step")
     learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
-    betas: tuple[float, float] = (0.9, 0.99)
-    weight_decay: float = Field(0.0, ge=0)
+    betas: tuple[Beta, Beta] = Field(
+        (0.9, 0.99), description="decay of AdamW's averages of gradient and squared gradient"
+    )
+    weight_decay: float = Field(0.0, ge=0, description="weight decay of AdamW")
     warmup: float = Field(0.03, ge=0, lt=1, description="share of the run in which the learning rate rises")
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     ema_half_life: float = Field(
@@ -125,7 +141,7 @@ class TrainingConfig(Section):
         "auto", description="auto: bf16 where the machine computes in it"
     )
     checkpoint_every: str = Field("5m", description="time between checkpoints and previews")
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(0, ge=0, lt=2**63, description="of weights, order and noise")
 
     @field_validator("budget", "checkpoint_every")
     @classmethod
@@ -136,7 +152,7 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainingConfig:
-        given = [name for name in ("budget", "steps", "epochs") if getattr(self, name) is not None]
+        given = [name for name in LENGTHS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"give one of budget, steps, epochs, not {' and '.join(given)}")
         return self
@@ -145,7 +161,9 @@ class TrainingConfig(Section):
 class SamplingConfig(Section):
     """How samples are drawn unless the command line says otherwise."""
 
-    sampler: Literal["ddpm", "ddim", "euler", "heun", "dpm++2m", "dpm++2m-sde", "dpm++3m"] = "dpm++2m"
+    sampler: Literal["ddpm", "ddim", "euler", "heun", "dpm++2m", "dpm++2m-sde", "dpm++3m"] = Field(
+        "dpm++2m", description="how the noise is taken away step by step"
+    )
     steps: int = Field(12, ge=1, le=10_000, description="steps of the sampler")
     eta: float = Field(0.0, ge=0.0, le=1.0, description="share of fresh noise of ddim")
     guidance_scale: float = Field(1.0, ge=0.0, description="classifier-free guidance; 1.0 is off")
@@ -156,13 +174,20 @@ class SamplingConfig(Section):
         64, ge=1, description="samples computed together; part of what the pixels depend on"
     )
 
+    @field_validator("guidance_interval")
+    @classmethod
+    def _interval(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= value[0] <= value[1]:
+            raise ValueError("must be [low, high] with 0 <= low <= high")
+        return value
+
 
 class Config(Section):
     """Everything a run is made from. Written, resolved, beside the run and into its checkpoints."""
 
-    modality: Literal["images"] = "images"
-    data: DataConfig = DataConfig()
-    model: ModelConfig = ModelConfig()
-    diffusion: DiffusionConfig = DiffusionConfig()
-    training: TrainingConfig = TrainingConfig()
-    sampling: SamplingConfig = SamplingConfig()
+    modality: Literal["images"] = Field("images", description="what kind of data this is")
+    data: DataConfig = Field(DataConfig(), description="what to learn from")
+    model: ModelConfig = Field(ModelConfig(), description="the network")
+    diffusion: DiffusionConfig = Field(DiffusionConfig(), description="the noise process")
+    training: TrainingConfig = Field(TrainingConfig(), description="how long and how to optimise")
+    sampling: SamplingConfig = Field(SamplingConfig(), description="how samples are drawn")

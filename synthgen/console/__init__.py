@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from synthgen.console.color import Color, is_terminal, paint, wants_color
 from synthgen.console.progress import ProgressDisplay
+from synthgen.errors import StoppedError, SynthgenError
 from synthgen.reporting import Progress
 
 if TYPE_CHECKING:
@@ -150,15 +151,27 @@ class Console:
         if path:
             self._stderr(where)
 
-    def failure(self, message: str, hint: str | None, *, label: str = "error", exit_code: int = 1) -> None:
-        """Print `error:` and `hint:` on stderr, and with --json one document with "error" on stdout."""
+    def failure(self, error: SynthgenError) -> None:
+        """Print `error:` and `hint:` on stderr, and with --json one document with "error" on stdout.
+
+        An error that holds `problems` (a configuration's) shows each with its place and that line.
+        """
         colored = wants_color(sys.stderr, self.color)
-        style = "red" if label == "error" else "yellow"
-        self._stderr(f"{paint(f'{label}:', style, colored)} {message}")
-        if hint:
-            self._stderr(f"{paint('hint:', 'cyan', colored)} {hint}")
+        stopped = isinstance(error, StoppedError)
+        label = paint("stopped:", "yellow", colored) if stopped else paint("error:", "red", colored)
+        problems = getattr(error, "problems", ())
+        for problem in problems:
+            self._stderr(f"{label} {problem}")
+            if problem.place.excerpt:
+                self._stderr(paint(problem.place.excerpt, "dim", colored))
+        if not problems:
+            self._stderr(f"{label} {error.message}")
+        if error.hint:
+            self._stderr(f"{paint('hint:', 'cyan', colored)} {error.hint}")
         if self.json and not self.reported:
-            self.result({"error": {"message": message, "hint": hint, "exit_code": exit_code}})
+            details = {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
+            listed = {"problems": [problem.to_dict() for problem in problems]} if problems else {}
+            self.result({"error": {**details, **listed}})
 
     def _stderr(self, text: str) -> None:
         if self.reporter.display_console is not None:  # above the live progress, not through it

@@ -55,8 +55,7 @@ def _report(error: BaseException, argv: Sequence[str]) -> int:
         print(str(getattr(error, "message", "")), file=sys.stderr)
         return ExitCode.USAGE
     clear = explain(error)
-    label = "stopped" if isinstance(clear, StoppedError) else "error"
-    console.failure(clear.message, clear.hint, label=label, exit_code=clear.exit_code)
+    console.failure(clear)
     sys.stdout.flush()
     return clear.exit_code
 
