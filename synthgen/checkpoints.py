@@ -97,7 +97,8 @@ def _parse_header(path: Path, metadata: dict[str, str] | None) -> Header:
     version = header.get("format_version")
     if version != FORMAT_VERSION:
         raise SynthgenError(
-            f"{path} has checkpoint format {version}; this synthgen reads format {FORMAT_VERSION}", "update synthgen"
+            f"{path} has checkpoint format {version}; this synthgen reads format {FORMAT_VERSION}",
+            "update synthgen",
         )
     return cast(Header, header)
 

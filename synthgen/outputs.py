@@ -9,36 +9,46 @@ from pathlib import Path
 
 from synthgen.errors import UsageError
 
+MARKER = ".synthgen"
+"""An empty file in every result folder of ours: `--force` deletes only folders that have one."""
 
-def prepare_output(path: Path, *, force: bool = False, resume: bool = False) -> None:
-    """Make sure a result may be written at `path` (a folder or a file), before any work begins.
 
-    An existing non-empty path is refused unless `force` (it is removed) or `resume` (it is kept).
-    `force` only removes what looks like a result of ours: a folder with a marker file, or a plain file.
-    Raises: UsageError.
+def check_output(path: Path, *, force: bool = False, resume: bool = False) -> None:
+    """Refuse, before any work begins, to put a result where something else is. Changes nothing.
+
+    `path` is a folder to be made or a file to be written. An existing one is refused unless `force` (it will be
+    replaced; a folder only when it is a result of ours) or `resume` (it will be added to). Raises UsageError.
     """
     if force and resume:
         raise UsageError("--force starts anew and --resume goes on: give one of them")
     if path.is_symlink() or (path.exists() and not (path.is_dir() or path.is_file())):
         raise UsageError(f"{path} is neither a plain folder nor a plain file")
+    if path.is_file() and not force:
+        raise UsageError(f"{path} exists already", "give another --out, or --force to replace it")
+    if not path.is_dir() or resume or not _contents(path):
+        return
+    if not force:
+        raise UsageError(f"{path} exists already", "give another --out, --force to replace it, or --resume to go on")
+    if not (path / MARKER).is_file():
+        raise UsageError(
+            f"{path} was not made by synthgen: --force will not delete it",
+            "give another --out, or remove it yourself",
+        )
+
+
+def prepare_output(path: Path, *, force: bool = False, resume: bool = False) -> None:
+    """`check_output`, then make the folder `path`: emptied first with `force`, kept with `resume`. Raises UsageError."""
+    check_output(path, force=force, resume=resume)
     if path.is_file():
-        if not force:
-            raise UsageError(f"{path} exists already", "give another --out, or --force to replace it")
         path.unlink()
-    elif path.is_dir() and any(path.iterdir()):
-        if resume:
-            return
-        if not force:
-            raise UsageError(f"{path} exists already", "give another --out, --force to replace it, or --resume")
-        if not any((path / marker).exists() for marker in MARKERS):
-            raise UsageError(
-                f"{path} was not made by synthgen: --force will not delete it", "give another --out, or remove it yourself"
-            )
+    elif path.is_dir() and force and _contents(path):
         shutil.rmtree(path)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / MARKER).touch()
 
 
-MARKERS = ("config.yaml", "manifest.json", "meta.json", "model_index.json", "report.html", "summary.json", ".synthgen")
-"""Files by which a result folder of ours is known."""
+def _contents(folder: Path) -> list[str]:
+    return [name for name in os.listdir(folder) if name != MARKER]
 
 
 def atomic_write(path: Path, data: bytes) -> None:

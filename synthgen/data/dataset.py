@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synthgen.errors import UsageError, nearest
+
 if TYPE_CHECKING:
     import torch
 
@@ -20,6 +22,7 @@ class ImageData:
     labels: int64 (N,) indices into `class_names`, or None for unlabelled data (then `class_names` is empty).
     name: `mnist`, or the folder or file; split: `train`, `test` or `all`.
     fingerprint: sha256 (hex) of pixels, labels and class names; two equal sets have equal fingerprints.
+    skipped: the unreadable files that were left out, each with its reason.
     """
 
     images: np.ndarray
@@ -49,15 +52,51 @@ class ImageData:
         labels = None if self.labels is None else self.labels[index]
         return replace(self, images=np.ascontiguousarray(self.images[index]), labels=labels, fingerprint="")
 
+    def align(self, class_names: tuple[str, ...]) -> ImageData:
+        """The same images with labels counted in `class_names`: two sources then mean the same by label 3.
+
+        Raises UsageError when this set has no labels, or a class that is not among `class_names`.
+        """
+        if self.class_names == class_names:
+            return self
+        if self.labels is None:
+            raise UsageError(f"{self.name} has no labels to match with the classes {', '.join(class_names[:10])}")
+        foreign = [name for name in self.class_names if name not in class_names]
+        if foreign:
+            raise UsageError(
+                f"{self.name} has a class '{foreign[0]}' that the other images have not"
+                f"{nearest(foreign[0], class_names)}",
+                f"The classes of the others: {', '.join(class_names[:20])}.",
+            )
+        position = np.array([class_names.index(name) for name in self.class_names], np.int64)
+        return replace(self, labels=position[self.labels], class_names=class_names, fingerprint="")
+
+
+class Fingerprint:
+    """sha256 over pixels, labels, shape and class names, fed in pieces: what is hashed need not fit in memory."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, images: np.ndarray) -> None:
+        """The next images, uint8 (n, H, W, C)."""
+        self._digest.update(np.ascontiguousarray(images).data)
+
+    def finish(self, shape: tuple[int, ...], labels: np.ndarray | None, class_names: tuple[str, ...]) -> str:
+        """The hex digest; `shape` is (N, H, W, C). Last come the parts that tell where the earlier ones ended."""
+        if labels is not None:
+            self._digest.update(np.ascontiguousarray(labels, dtype="<i8").data)
+        plain_shape = tuple(int(side) for side in shape)
+        self._digest.update(repr((plain_shape, labels is not None, class_names)).encode())
+        return self._digest.hexdigest()
+
 
 def fingerprint(images: np.ndarray, labels: np.ndarray | None, class_names: tuple[str, ...]) -> str:
-    """sha256 over shape, pixels, labels and class names; reads memory-mapped data in pieces."""
-    digest = hashlib.sha256(repr((images.shape, class_names)).encode())
+    """The `Fingerprint` of a whole set; reads memory-mapped data in pieces."""
+    digest = Fingerprint()
     for start in range(0, len(images), 4096):
-        digest.update(np.ascontiguousarray(images[start : start + 4096]).tobytes())
-    if labels is not None:
-        digest.update(np.ascontiguousarray(labels, dtype="<i8").tobytes())
-    return digest.hexdigest()
+        digest.add(images[start : start + 4096])
+    return digest.finish(images.shape, labels, class_names)
 
 
 @dataclass(frozen=True)

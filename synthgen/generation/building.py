@@ -18,7 +18,9 @@ def build_denoiser(
 ) -> Denoiser:
     """A freshly initialised denoiser on `device`; `num_classes` 0 means unconditional."""
     schedule = build_schedule(
-        config.diffusion.schedule, noise_mean=config.diffusion.noise_mean, noise_std=config.diffusion.noise_std
+        config.diffusion.schedule,
+        noise_mean=config.diffusion.noise_mean,
+        noise_std=config.diffusion.noise_std,
     )
     shape = (codec.height, codec.width, codec.channels)
     return Denoiser(

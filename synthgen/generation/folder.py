@@ -18,7 +18,7 @@ from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.generation.engine import Recipe
 from synthgen.generation.model import Model
 from synthgen.generation.writers import build_writer, digest
-from synthgen.outputs import atomic_write, prepare_output
+from synthgen.outputs import atomic_write, check_output, prepare_output
 from synthgen.rendering import grid, png_bytes
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
@@ -108,7 +108,7 @@ def sample_to_folder(
     the disk cannot hold the result, StoppedError after a signal.
     """
     reporter = reporter or NullReporter()
-    prepare_output(out, force=force, resume=resume)
+    check_output(out, force=force, resume=resume)
     _check_space(model, plan, out)
     job = _Job(model, out, plan)
     if resume and job.load():
@@ -116,7 +116,7 @@ def sample_to_folder(
             reporter.info(f"{out} is complete already")
             return job.result(0, 0.0)
         reporter.info(f"resuming {out} at sample {job.done:,} of {plan.count:,}")
-    out.mkdir(parents=True, exist_ok=True)
+    prepare_output(out, force=force, resume=resume)
     job.save()
     started, first = time.monotonic(), job.done
     with reporter.progress("sampling", plan.count, "images") as progress:
@@ -158,7 +158,9 @@ class _Job:
         now = self.plan.to_dict()
         differing = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
         if differing:
-            changes = "; ".join(f"{key}: {_short(before.get(key))} then, {_short(now.get(key))} now" for key in differing)
+            changes = "; ".join(
+                f"{key}: {_short(before.get(key))} then, {_short(now.get(key))} now" for key in differing
+            )
             raise UsageError(
                 f"{self.out} was begun with another plan ({changes})",
                 "resume with the same settings, or give another --out",

@@ -97,7 +97,8 @@ class Model:
         """The index of a class given by name, or by index. Raises UsageError naming the nearest class."""
         if not self.class_names:
             raise UsageError(
-                "this model is unconditional: it knows no classes", "leave out the class, or train on labelled data"
+                "this model is unconditional: it knows no classes",
+                "leave out the class, or train on labelled data",
             )
         if isinstance(label, str) and label in self.class_names:
             return self.class_names.index(label)

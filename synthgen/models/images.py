@@ -26,9 +26,7 @@ class ImageNetwork(nn.Module):
         return output
 
 
-def unet_arguments(
-    config: ModelConfig, shape: tuple[int, int, int], num_classes: int
-) -> dict[str, Any]:
+def unet_arguments(config: ModelConfig, shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
     """Arguments of `UNet2DModel` for images of `shape` (H, W, C); `num_classes` 0 means unconditional.
 
     Raises: UsageError when H or W is not divisible by 2^(levels - 1), which the U-Net's skips need.

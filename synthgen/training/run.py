@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,16 +16,15 @@ from synthgen.config.loading import dump_config
 from synthgen.config.schema import Config, parse_duration
 from synthgen.data import load_images
 from synthgen.data.dataset import ImageCodec, ImageData
-from synthgen.diffusion.denoiser import Denoiser
 from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.generation.building import build_denoiser
-from synthgen.outputs import atomic_write, prepare_output
+from synthgen.outputs import atomic_write, check_output, prepare_output
 from synthgen.reporting import NullReporter, Progress, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 from synthgen.training.batches import Batches
 from synthgen.training.metrics import MetricsLog
 from synthgen.training.saving import Saver, load_state
-from synthgen.training.schedule import Horizon, horizon_of
+from synthgen.training.schedule import DEFAULT_BUDGET, Horizon, horizon_of
 from synthgen.training.step import Trainer
 
 
@@ -39,6 +39,20 @@ class TrainResult:
     seconds: float
     loss: float
     parameters: int
+
+
+def load_data(config: Config, reporter: Reporter | None = None) -> ImageData:
+    """The training images that a config names."""
+    settings = config.data
+    return load_images(
+        settings.source,
+        image_size=settings.image_size,
+        channels=settings.channels,
+        classes=settings.classes,
+        limit=settings.limit,
+        max_bad=settings.max_bad,
+        reporter=reporter or NullReporter(),
+    )
 
 
 def plan(config: Config, data: ImageData) -> tuple[ImageCodec, tuple[str, ...]]:
@@ -84,17 +98,8 @@ def train(
     """
     started = time.monotonic()
     reporter = reporter or NullReporter()
-    prepare_output(out, force=force, resume=resume)
-    if data is None:
-        data = load_images(
-            config.data.source,
-            image_size=config.data.image_size,
-            channels=config.data.channels,
-            classes=config.data.classes,
-            limit=config.data.limit,
-            max_bad=config.data.max_bad,
-            reporter=reporter,
-        )
+    check_output(out, force=force, resume=resume)
+    data = data or load_data(config, reporter)
     codec, class_names = plan(config, data)
     place = devices.pick_device(device)
     torch.manual_seed(config.training.seed)  # initial weights and dropout
@@ -104,7 +109,7 @@ def train(
     saver = Saver(out, config, codec, class_names, data)
     if resume:
         _restore(out, trainer, horizon, saver, reporter)
-    out.mkdir(parents=True, exist_ok=True)
+    prepare_output(out, force=force, resume=resume)
     atomic_write(out / "config.yaml", dump_config(config).encode())
     batches = Batches(data, config.training.batch_size, config.training.seed, place)
     with MetricsLog(out / "metrics.jsonl", trainer.step) as log:
@@ -119,6 +124,23 @@ def train(
         log.last_loss,
         sum(p.numel() for p in denoiser.parameters()),
     )
+
+
+def describe_plan(config: Config, data: ImageData, device: str = "auto") -> dict[str, Any]:
+    """What a run would do, in a few plain facts; raises what `train` would raise before its first step."""
+    codec, class_names = plan(config, data)
+    place = devices.pick_device(device)
+    denoiser = build_denoiser(config, codec, len(class_names), sigma_data(data, codec), place)
+    horizon = horizon_of(config.training, len(data), 0.0)
+    return {
+        "data": f"{data.name}, {len(data):,} images of {codec.height} x {codec.width} x {codec.channels}",
+        "classes": len(class_names),
+        "parameters": sum(p.numel() for p in denoiser.parameters()),
+        "length": f"{horizon.steps:,} steps" if horizon.steps else config.training.budget or DEFAULT_BUDGET,
+        "batch_size": config.training.batch_size,
+        "device": str(place),
+        "precision": str(denoiser.precision).removeprefix("torch."),
+    }
 
 
 def _restore(out: Path, trainer: Trainer, horizon: Horizon, saver: Saver, reporter: Reporter) -> None:
@@ -187,7 +209,10 @@ class _Run:
         self.log.write({**row, "seconds": round(self.horizon.elapsed, 2)})
         done = self.horizon.elapsed if self.horizon.steps is None else self.trainer.step
         progress.update(
-            done, step=f"{self.trainer.step:,}", loss=f"{row['loss']:.4f}", speed=f"{row['images_per_second']:,.0f} img/s"
+            done,
+            step=f"{self.trainer.step:,}",
+            loss=f"{row['loss']:.4f}",
+            speed=f"{row['images_per_second']:,.0f} img/s",
         )
 
     def _stop(self) -> None:
@@ -201,6 +226,3 @@ class _Run:
             self.saver.preview(self.trainer, self.reporter)
         # The last checkpoint costs what this one did: kept aside, so that the budget covers it.
         self.horizon.reserve = 1.2 * (self.clock() - began)
-
-
-__all__ = ["Denoiser", "TrainResult", "plan", "sigma_data", "train"]

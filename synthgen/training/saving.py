@@ -10,7 +10,14 @@ import numpy as np
 import torch
 
 import synthgen
-from synthgen.checkpoints import Header, Tensors, checkpoint_path, load_checkpoint, prune_checkpoints, save_checkpoint
+from synthgen.checkpoints import (
+    Header,
+    Tensors,
+    checkpoint_path,
+    load_checkpoint,
+    prune_checkpoints,
+    save_checkpoint,
+)
 from synthgen.config.schema import Config
 from synthgen.data.dataset import ImageCodec, ImageData
 from synthgen.errors import UsageError

@@ -97,7 +97,7 @@ class Trainer:
 
     def weights(self) -> Tensors:
         """The averaged weights of the network, by name."""
-        return dict(self.average.model.network.state_dict())  # type: ignore[union-attr, operator]
+        return dict(self.average.model.network.state_dict())  # type: ignore[union-attr]
 
     def state(self) -> Tensors:
         """All that a resumed run needs: live weights, averaged weights, the optimizer's moments."""

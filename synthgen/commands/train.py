@@ -1,0 +1,169 @@
+"""`synthgen train`: learn a diffusion model from a preset, a config or a folder of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from synthgen.commands.options import (
+    Color,
+    ColorOption,
+    DeviceOption,
+    DryRunOption,
+    ForceOption,
+    JsonOption,
+    QuietOption,
+    ResumeOption,
+    SetOption,
+)
+from synthgen.commands.resuming import resume_command, stoppable
+from synthgen.console import Console, command_console
+from synthgen.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from synthgen.config.schema import Config
+    from synthgen.data.dataset import ImageData
+    from synthgen.training.run import TrainResult
+
+
+def train(
+    what: Annotated[
+        str | None,
+        typer.Argument(metavar="[WHAT]", help="A preset (mnist), a config file (my.yaml), or data (my-folder/)."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="A YAML config.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", metavar="SOURCE", help="Data to learn: a name, a folder, .npz or IDX."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run folder [default: runs/NAME].")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="TIME", help="Wall-clock time: 90s, 15m, 2h.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", metavar="N", help="Optimizer steps.")] = None,
+    epochs: Annotated[float | None, typer.Option("--epochs", metavar="N", help="Passes over the data.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of weights, order and noise.")] = None,
+    set_: SetOption = None,
+    device: DeviceOption = "auto",
+    resume: ResumeOption = False,
+    force: ForceOption = False,
+    dry_run: DryRunOption = False,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+    color: ColorOption = Color.auto,
+) -> None:
+    """Train a diffusion model and leave a run folder."""
+    with command_console(json=json, quiet=quiet, color=color) as console:
+        flags = {
+            "data.source": data,
+            "training.budget": budget,
+            "training.steps": steps,
+            "training.epochs": epochs,
+            "training.seed": seed,
+        }
+        name, settings = _settings(what, config, out, list(set_ or ()), flags, resume)
+        run = out or Path("runs") / name
+        from synthgen.outputs import check_output
+
+        check_output(run, force=force, resume=resume)
+        console.loading("torch", "diffusers")
+        from synthgen.training.run import load_data
+        from synthgen.training.run import train as train_core
+
+        images = load_data(settings, console.reporter)
+        if dry_run:
+            _show_plan(console, run, settings, images, device)
+            return
+        with stoppable(resume_command()) as stop:
+            result = train_core(
+                settings,
+                run,
+                resume=resume,
+                force=force,
+                device=device,
+                data=images,
+                reporter=console.reporter,
+                should_stop=stop,
+            )
+        _show_result(console, result, conditional=bool(images.class_names))
+
+
+def _settings(
+    what: str | None,
+    config: Path | None,
+    out: Path | None,
+    overrides: list[str],
+    flags: dict[str, Any],
+    resume: bool,
+) -> tuple[str, Config]:
+    """The run's default name and its config, from WHAT, --config, --data, or the run that is resumed."""
+    from synthgen.config.loading import load_config
+    from synthgen.config.presets import preset_names
+
+    if what and config:
+        raise UsageError(f"WHAT is '{what}' and --config is {config}: give one of them")
+    source: str | Path | None = config
+    if what and (what in preset_names() or Path(what).suffix in (".yaml", ".yml")):
+        source = what if what in preset_names() else Path(what)
+    elif what:
+        from synthgen.data import known_sources
+
+        if flags["data.source"]:
+            raise UsageError(f"WHAT is '{what}' and --data is {flags['data.source']}: give one of them")
+        if what not in known_sources() and not Path(what).exists():
+            near = nearest(what, [*preset_names(), *known_sources()])
+            raise UsageError(
+                f"'{what}' is neither a preset, a config file, a data set nor a folder{near}",
+                "`synthgen config list` names the presets, `synthgen data list` the data sets",
+            )
+        flags = {**flags, "data.source": what}
+    if source is None and resume and out and (out / "config.yaml").is_file():
+        source = out / "config.yaml"
+    elif source is None and flags["data.source"]:
+        known = str(flags["data.source"])
+        source = known if known in preset_names() else "images"
+    elif source is None:
+        raise UsageError("nothing to train on", "give a preset (`synthgen train mnist`), --config FILE or --data DIR")
+    settings = load_config(source, overrides, flags)
+    stem = Path(str(flags["data.source"])).name if flags["data.source"] else Path(str(source)).stem
+    return stem.split(".")[0] or "run", settings
+
+
+def _show_plan(console: Console, run: Path, settings: Config, images: ImageData, device: str) -> None:
+    """What --dry-run prints; building the network checks that it fits the images."""
+    from synthgen.training.run import describe_plan
+
+    plan = describe_plan(settings, images, device)
+    rows = [(key.replace("_", " "), value) for key, value in plan.items()]
+    document = {"run": str(run), "plan": plan, "config": settings.model_dump(mode="json")}
+    console.result(document, lambda: console.table(f"would train into {run}", ("", ""), rows), quiet=run)
+
+
+def _show_result(console: Console, result: TrainResult, *, conditional: bool) -> None:
+    document = {
+        "run": str(result.run),
+        "checkpoint": str(result.checkpoint),
+        "steps": result.steps,
+        "images_seen": result.images_seen,
+        "seconds": result.seconds,
+        "loss": result.loss,
+        "parameters": result.parameters,
+    }
+
+    def human() -> None:
+        console.line(f"trained {result.run}", "bold")
+        console.line(f"  {result.steps:,} steps over {result.images_seen:,} images in {_duration(result.seconds)}")
+        console.line(f"  loss {result.loss:.4f}, {result.parameters / 1e6:.2f} M parameters, {result.checkpoint.name}")
+
+    console.result(document, human, quiet=result.run)
+    console.next(f"synthgen sample {result.run} --count {100 if conditional else 64} --out synthetic/")
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours} h " if hours else "") + (f"{minutes} min " if minutes or hours else "") + f"{rest} s"
