@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from synthgen import __version__
-from synthgen.commands import config
+from synthgen.commands import config, doctor, explain, sample, train
 
 app = typer.Typer(
     name="synthgen",
@@ -39,7 +39,11 @@ def _root(
     """Train diffusion models on your data, generate synthetic data, prove what it is worth, explain it."""
 
 
+app.command()(train.train)
+app.command()(sample.sample)
+app.command()(explain.explain)
 app.add_typer(config.app, name="config")
+app.command()(doctor.doctor)
 
 
 def main() -> None:

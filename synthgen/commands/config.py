@@ -9,9 +9,7 @@ import typer
 from synthgen.commands.options import Color, ColorOption, JsonOption, QuietOption, SetOption
 from synthgen.console import command_console
 
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Show presets, settings and their schema."
-)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Show presets, settings and their schema.")
 
 SourceArgument = Annotated[
     str | None, typer.Argument(metavar="[PRESET|FILE]", help="A preset, a YAML file or a run folder.")
@@ -57,9 +55,7 @@ def schema(json: JsonOption = False, quiet: QuietOption = False, color: ColorOpt
 
 
 @app.command("list")
-def list_presets(
-    json: JsonOption = False, quiet: QuietOption = False, color: ColorOption = Color.auto
-) -> None:
+def list_presets(json: JsonOption = False, quiet: QuietOption = False, color: ColorOption = Color.auto) -> None:
     """Name the presets that come with synthgen."""
     with command_console(json=json, quiet=quiet, color=color) as console:
         from synthgen.config.presets import preset_names, preset_summary

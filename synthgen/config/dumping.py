@@ -48,9 +48,7 @@ def _group(model: BaseModel, depth: int, comments: bool, changed_only: bool) -> 
             lines += [*_aligned(entries), f"{margin}{name}:", *inner]
             entries = []
         else:
-            entries.append(
-                (f"{margin}{name}: {_value(value)}", (field.description or "") if comments else "")
-            )
+            entries.append((f"{margin}{name}: {_value(value)}", (field.description or "") if comments else ""))
     return lines + _aligned(entries)
 
 

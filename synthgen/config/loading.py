@@ -163,8 +163,6 @@ class _Layers:
 def _paths(value: Any, path: Keys = ()) -> Iterator[Keys]:
     """Every path in a tree of dictionaries and lists, parents first."""
     yield path
-    entries = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, entry in entries:
         yield from _paths(entry, (*path, key))

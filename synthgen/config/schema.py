@@ -45,16 +45,10 @@ class DataConfig(Section):
         None, description="pixels, one number or [height, width]; null: the images' own size"
     )
     channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; null: as the images are")
-    classes: tuple[str, ...] | None = Field(
-        None, min_length=1, description="learn only these classes; null: all"
-    )
-    limit: int | None = Field(
-        None, ge=1, description="use this many images, the same share of every class; null: all"
-    )
+    classes: tuple[str, ...] | None = Field(None, min_length=1, description="learn only these classes; null: all")
+    limit: int | None = Field(None, ge=1, description="use this many images, the same share of every class; null: all")
     max_bad: int = Field(0, ge=0, description="unreadable images to skip before giving up")
-    augment: AugmentConfig = Field(
-        AugmentConfig(), description="random changes to training images, all off by default"
-    )
+    augment: AugmentConfig = Field(AugmentConfig(), description="random changes to training images, all off by default")
 
     @field_validator("image_size")
     @classmethod
@@ -76,9 +70,7 @@ class ModelConfig(Section):
         (), description="feature map heights at which to attend, e.g. [7]"
     )
     attention_head_dim: int = Field(32, ge=8, description="channels per attention head")
-    norm_groups: int = Field(
-        8, ge=1, description="groups of each group norm; must divide every entry of channels"
-    )
+    norm_groups: int = Field(8, ge=1, description="groups of each group norm; must divide every entry of channels")
     dropout: float = Field(0.0, ge=0.0, lt=1.0, description="share of activations dropped in training")
     conditioning: Literal["auto", "class", "none"] = Field(
         "auto", description="class: by label; none: unconditional; auto: by label when the data has labels"
@@ -99,18 +91,12 @@ class DiffusionConfig(Section):
         "edm",
         description="edm: Karras et al. 2022; linear, cosine: DDPM with 1,000 steps; flow: straight paths",
     )
-    prediction: Literal["edm", "epsilon", "v", "sample"] = Field(
-        "edm", description="what the network's output means"
-    )
-    loss_weight: Literal["edm", "min-snr", "uniform"] = Field(
-        "edm", description="weight of a noise level in the loss"
-    )
+    prediction: Literal["edm", "epsilon", "v", "sample"] = Field("edm", description="what the network's output means")
+    loss_weight: Literal["edm", "min-snr", "uniform"] = Field("edm", description="weight of a noise level in the loss")
     min_snr_gamma: float = Field(5.0, gt=0, description="cap of the min-snr weight (Hang et al. 2023)")
     noise_mean: float = Field(-1.2, description="mean of log sigma in training (edm)")
     noise_std: float = Field(1.2, gt=0, description="deviation of log sigma in training (edm)")
-    label_dropout: float = Field(
-        0.1, ge=0.0, lt=1.0, description="share of labels replaced by the null class"
-    )
+    label_dropout: float = Field(0.1, ge=0.0, lt=1.0, description="share of labels replaced by the null class")
 
 
 LENGTHS = ("budget", "steps", "epochs")
@@ -134,9 +120,7 @@ class TrainingConfig(Section):
     weight_decay: float = Field(0.0, ge=0, description="weight decay of AdamW")
     warmup: float = Field(0.03, ge=0, lt=1, description="share of the run in which the learning rate rises")
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    ema_half_life: float = Field(
-        0.05, gt=0, description="half-life of the weight average, in share of images seen"
-    )
+    ema_half_life: float = Field(0.05, gt=0, description="half-life of the weight average, in share of images seen")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the machine computes in it"
     )
@@ -170,9 +154,7 @@ class SamplingConfig(Section):
     guidance_interval: tuple[float, float] = Field(
         (0.0, 1e9), description="guide only where sigma/alpha lies in this interval"
     )
-    block_size: int = Field(
-        64, ge=1, description="samples computed together; part of what the pixels depend on"
-    )
+    block_size: int = Field(64, ge=1, description="samples computed together; part of what the pixels depend on")
 
     @field_validator("guidance_interval")
     @classmethod

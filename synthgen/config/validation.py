@@ -45,9 +45,7 @@ def validation_problems(error: ValidationError, document: Document) -> list[Prob
         path: Keys = tuple(item["loc"])
         while path and path not in document.places:
             path = path[:-1]  # the tail names a branch of a union, or a default
-        found.setdefault((item["type"] if item["type"] == "extra_forbidden" else "", path), []).append(
-            dict(item)
-        )
+        found.setdefault((item["type"] if item["type"] == "extra_forbidden" else "", path), []).append(dict(item))
     problems = []
     for (kind, path), items in found.items():
         if kind == "extra_forbidden":
@@ -88,9 +86,7 @@ def _wrong_value(path: Keys, items: list[dict[str, Any]], document: Document) ->
 def _culprit(path: Keys, message: str, document: Document) -> Place | None:
     """Of a message about a whole group, the place of the last written key that it names."""
     named = set(re.findall(r"\w+", message))
-    places = [
-        at for keys, at in document.places.items() if keys[:-1] == path and keys[-1:] and keys[-1] in named
-    ]
+    places = [at for keys, at in document.places.items() if keys[:-1] == path and keys[-1:] and keys[-1] in named]
     return places[-1] if places else None
 
 

@@ -86,9 +86,7 @@ def read_yaml(text: str, name: str, *, on_command_line: bool = False) -> Documen
     name: of the file in messages; on_command_line: the text is a value from there, which has no lines.
     """
     if len(text) > MAX_BYTES:
-        raise ConfigError(
-            [Problem(Place(name), f"larger than {MAX_BYTES // 1_000_000} MB: not a configuration")]
-        )
+        raise ConfigError([Problem(Place(name), f"larger than {MAX_BYTES // 1_000_000} MB: not a configuration")])
     reader = _Reader(name, [] if on_command_line else text.splitlines())
     try:
         loader = _Loader(text)
@@ -99,9 +97,7 @@ def read_yaml(text: str, name: str, *, on_command_line: bool = False) -> Documen
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         place = Place(name, 0 if on_command_line else line, 1)
-        raise ConfigError(
-            [Problem(place, f"a character that YAML does not allow: {error.character!r}")]
-        ) from None
+        raise ConfigError([Problem(place, f"a character that YAML does not allow: {error.character!r}")]) from None
     if node is not None:
         reader.document.value = reader.convert(node, ())
     return reader.document

@@ -101,9 +101,7 @@ class Console:
         from rich import box
         from rich.table import Table
 
-        table = Table(
-            title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False
-        )
+        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
         for index, name in enumerate(columns):
             table.add_column(name, justify="right" if index in right else "left", overflow="fold")
         for row in rows:
@@ -150,6 +148,14 @@ class Console:
                 return
         if path:
             self._stderr(where)
+
+    def picture_support(self) -> str:
+        """How `preview` would show a picture here, in words."""
+        if not (is_terminal(sys.stderr) and wants_color(sys.stderr, self.color)):
+            return "as the path of the saved file"
+        from synthgen.console.pictures import support
+
+        return support()
 
     def failure(self, error: SynthgenError) -> None:
         """Print `error:` and `hint:` on stderr, and with --json one document with "error" on stdout.
@@ -223,9 +229,7 @@ def current_console() -> Console | None:
 
 
 @contextmanager
-def command_console(
-    *, json: bool = False, quiet: bool = False, color: Color = Color.auto
-) -> Iterator[Console]:
+def command_console(*, json: bool = False, quiet: bool = False, color: Color = Color.auto) -> Iterator[Console]:
     """The console of one command. Errors pass through to `main`, which prints them by the same flags."""
     global _current
     _current = Console(json=json, quiet=quiet, color=color)

@@ -67,9 +67,7 @@ def _console_of(argv: Sequence[str]) -> Console:
     if "--color" in words[:-1]:
         color = words[words.index("--color") + 1]
     known = color in Color.__members__
-    return Console(
-        json="--json" in words, quiet="--quiet" in words, color=Color(color) if known else Color.auto
-    )
+    return Console(json="--json" in words, quiet="--quiet" in words, color=Color(color) if known else Color.auto)
 
 
 def explain(error: BaseException) -> SynthgenError:
@@ -93,9 +91,7 @@ def _usage_error(error: BaseException) -> UsageError:
             text += nearest(choice[1], re.findall(r"'([^']+)'", choice[2]))
     option = getattr(error, "option_name", None)
     if option and text.startswith("No such option"):
-        text = (
-            f"no such option '{option}'{nearest(option, list(getattr(error, 'possibilities', None) or ()))}"
-        )
+        text = f"no such option '{option}'{nearest(option, list(getattr(error, 'possibilities', None) or ()))}"
     text = re.sub(r"\. Did you mean ('[^']*').*\?$", r" (did you mean \1?)", text).rstrip(".")
     context = getattr(error, "ctx", None)
     path = getattr(context, "command_path", None) or "synthgen"
@@ -115,9 +111,7 @@ def _environment_error(error: BaseException) -> SynthgenError | None:
     if number in _DISK_FULL or _FULL_TEXT.search(str(error)):  # safetensors and numpy give no errno
         return SynthgenError(f"the disk is full{place}", hint="free some space, or choose another --out")
     if isinstance(error, PermissionError):
-        return SynthgenError(
-            f"permission denied{place}", hint="check the owner and the mode, or choose another path"
-        )
+        return SynthgenError(f"permission denied{place}", hint="check the owner and the mode, or choose another path")
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return _out_of_memory()
     if isinstance(error, RuntimeError) and _MEMORY_TEXT.search(str(error)):
@@ -125,9 +119,7 @@ def _environment_error(error: BaseException) -> SynthgenError | None:
     if isinstance(error, OSError) and (isinstance(error, FileNotFoundError) or number in _ENVIRONMENT):
         return SynthgenError(f"{(error.strerror or str(error)).lower()}{place}")
     if isinstance(error, ModuleNotFoundError) and not str(error.name).startswith("synthgen"):
-        return SynthgenError(
-            f"the Python package '{error.name}' is missing", hint="pip install --upgrade synthgen"
-        )
+        return SynthgenError(f"the Python package '{error.name}' is missing", hint="pip install --upgrade synthgen")
     return None
 
 

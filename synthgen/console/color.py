@@ -35,7 +35,7 @@ def wants_color(stream: TextIO, color: Color = Color.auto) -> bool:
     return is_terminal(stream)
 
 
-_CODES = {"bold": "1", "dim": "2", "red": "1;31", "green": "32", "yellow": "1;33", "cyan": "36"}
+_CODES = {"bold": "1", "dim": "2", "red": "1;31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
 def paint(text: str, style: str, enabled: bool) -> str:

@@ -31,6 +31,15 @@ def can_draw() -> bool:
         return False
 
 
+def support() -> str:
+    """The way pictures are drawn here, in words."""
+    if not can_draw():
+        return "as the path of the saved file"
+    from textual_image.renderable import Image, SixelImage, TGPImage
+
+    return {SixelImage: "sixel graphics", TGPImage: "kitty graphics"}.get(Image, "half blocks")
+
+
 def draw(image: np.ndarray, console: Console) -> None:
     """Draw a picture, uint8 (H, W, C), no wider than the terminal and no higher than about half of it."""
     from textual_image.renderable import HalfcellImage, Image

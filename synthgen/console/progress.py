@@ -68,26 +68,19 @@ def amount_text(completed: float, total: float | None, unit: str) -> str:
 
 def field_texts(fields: dict[str, str]) -> list[str]:
     """`loss 0.12`, and `450 images/s`: a name with a slash is a unit and stands behind its value."""
-    return [
-        f"{value} {name}" if "/" in name else f"{name.replace('_', ' ')} {value}"
-        for name, value in fields.items()
-    ]
+    return [f"{value} {name}" if "/" in name else f"{name.replace('_', ' ')} {value}" for name, value in fields.items()]
 
 
 class PlainProgress:
     """Lines for logs: one at the start, one about every ten seconds, one at the end."""
 
-    def __init__(
-        self, write: Callable[[str], None], label: str, pace: Pace, unit: str, *, inner: bool
-    ) -> None:
+    def __init__(self, write: Callable[[str], None], label: str, pace: Pace, unit: str, *, inner: bool) -> None:
         self._write, self._label, self._pace, self._unit, self._inner = write, label, pace, unit, inner
         self._last = pace.started
         self._fields: dict[str, str] = {}
         self._spoke = False
         if not inner:
-            write(
-                f"{label}: {amount_text(0, pace.total, unit)}" if pace.total is not None else f"{label} ..."
-            )
+            write(f"{label}: {amount_text(0, pace.total, unit)}" if pace.total is not None else f"{label} ...")
 
     def update(self, completed: float, **fields: str) -> None:
         self._pace.update(completed)
