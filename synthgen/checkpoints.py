@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from synthgen.errors import SynthgenError, UsageError, nearest
+from synthgen.errors import SynthgenError, UsageError
 from synthgen.outputs import atomic_write
 
 FORMAT = "synthgen-checkpoint"
@@ -113,52 +112,3 @@ def _digest(tensors: Tensors, header: Header) -> str:
         digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-# --- run folders -----------------------------------------------------------------------------------------------------
-
-
-def checkpoint_path(run: Path, step: int, kind: str = "model") -> Path:
-    """Where a run keeps the `model` or the resume `state` of a step."""
-    prefix = "step" if kind == "model" else kind
-    return run / "checkpoints" / f"{prefix}-{step:08d}.safetensors"
-
-
-def list_checkpoints(run: Path, kind: str = "model") -> list[Path]:
-    """Checkpoints of a run folder, newest step first."""
-    prefix = "step" if kind == "model" else kind
-    found = (run / "checkpoints").glob(f"{prefix}-*.safetensors")
-    return sorted((path for path in found if re.search(r"-\d{8,}\.safetensors$", path.name)), reverse=True)
-
-
-def prune_checkpoints(run: Path, keep: int) -> None:
-    """Delete all but the newest `keep` of each kind."""
-    for kind in ("model", "state"):
-        for path in list_checkpoints(run, kind)[keep:]:
-            path.unlink()
-
-
-def resolve_run(run: str | Path) -> Path:
-    """The model checkpoint that RUN means: a `.safetensors` file, a run folder (its newest), or a name in `runs/`.
-
-    Raises: UsageError naming the nearest run.
-    """
-    path = Path(run)
-    if not path.exists() and (Path("runs") / path).exists():
-        path = Path("runs") / path
-    if path.is_file():
-        return path
-    if path.is_dir():
-        found = list_checkpoints(path)
-        if found:
-            return found[0]
-        single = path / "model.safetensors"
-        if single.is_file():
-            return single
-        raise UsageError(f"{path} holds no checkpoint", "a run folder has checkpoints/step-*.safetensors in it")
-    known = [str(entry) for entry in Path("runs").glob("*") if entry.is_dir()] if Path("runs").is_dir() else []
-    known += [Path(name).name for name in known]
-    raise UsageError(
-        f"there is no run or checkpoint '{run}'{nearest(str(run), known)}",
-        "train one with `synthgen train`, or give the path of a run folder or a .safetensors file",
-    )

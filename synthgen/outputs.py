@@ -37,7 +37,7 @@ def check_output(path: Path, *, force: bool = False, resume: bool = False) -> No
 
 
 def prepare_output(path: Path, *, force: bool = False, resume: bool = False) -> None:
-    """`check_output`, then make the folder `path`: emptied first with `force`, kept with `resume`. Raises UsageError."""
+    """`check_output`, then make the folder `path`: emptied first with `force`, kept with `resume`."""
     check_output(path, force=force, resume=resume)
     if path.is_file():
         path.unlink()

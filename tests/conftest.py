@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import settings
 
@@ -63,6 +64,50 @@ def cli(tmp_path: Path) -> Cli:
         )
 
     return run
+
+
+TINY = [
+    "model.channels=[8, 16]",
+    "model.norm_groups=4",
+    "training.batch_size=32",
+    "training.learning_rate=0.005",
+    "training.precision=fp32",
+    "training.checkpoint_every=1h",
+    "sampling.steps=6",
+    "sampling.block_size=16",
+]
+"""Settings of a network so small that it trains in seconds; `--set` texts, also for the command line."""
+
+
+def two_corners(count: int = 256, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Images with an answer: uint8 (count, 8, 8, 1), a bright square top left (class 0) or bottom right (class 1)."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    images = generator.integers(0, 40, (count, 8, 8, 1), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        corner = slice(0, 4) if label == 0 else slice(4, 8)
+        image[corner, corner] = generator.integers(200, 256)
+    return images, labels.astype(np.int64)
+
+
+@pytest.fixture(scope="session")
+def corners_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`two_corners` as an npz file with class names `top` and `bottom`."""
+    images, labels = two_corners()
+    path = tmp_path_factory.mktemp("corners") / "corners.npz"
+    np.savez(path, images=images, labels=labels, class_names=np.array(["top", "bottom"]))
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, corners_npz: Path) -> Path:
+    """A run folder: a small class-conditional model of `two_corners`, really trained (300 steps)."""
+    from synthgen.config.loading import load_config
+    from synthgen.training.run import train
+
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    train(load_config(None, TINY, {"data.source": str(corners_npz), "training.steps": 300}), out, device="cpu")
+    return out
 
 
 @pytest.fixture

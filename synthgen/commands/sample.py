@@ -22,6 +22,9 @@ from synthgen.commands.options import (
 )
 from synthgen.commands.resuming import resume_command, stoppable
 from synthgen.console import Console, command_console
+from synthgen.errors import UsageError
+from synthgen.outputs import check_output
+from synthgen.runs import resolve_run
 
 if TYPE_CHECKING:
     from synthgen.generation.folder import SamplePlan, SampleResult
@@ -75,18 +78,15 @@ def sample(
 ) -> None:
     """Draw samples from a model. Sample k depends on the model, the settings, the seed and k alone."""
     with command_console(json=json, quiet=quiet, color=color) as console:
-        from synthgen.errors import UsageError
-
         if count < 1:
             raise UsageError(f"--count must be 1 or more, not {count}")
-        from synthgen.outputs import check_output
-
+        checkpoint = resolve_run(run)
         check_output(out, force=force, resume=resume)
         console.loading("torch", "diffusers")
         from synthgen.generation.folder import plan_samples, sample_to_folder
         from synthgen.generation.model import load
 
-        model = load(run, device=device)
+        model = load(checkpoint, device=device)
         recipe = model.recipe(
             sampler=sampler.value if sampler else None, steps=steps, eta=eta, guidance_scale=guidance_scale
         )

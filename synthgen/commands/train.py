@@ -21,6 +21,7 @@ from synthgen.commands.options import (
 from synthgen.commands.resuming import resume_command, stoppable
 from synthgen.console import Console, command_console
 from synthgen.errors import UsageError, nearest
+from synthgen.outputs import check_output
 
 if TYPE_CHECKING:
     from synthgen.config.schema import Config
@@ -67,8 +68,6 @@ def train(
         }
         name, settings = _settings(what, config, out, list(set_ or ()), flags, resume)
         run = out or Path("runs") / name
-        from synthgen.outputs import check_output
-
         check_output(run, force=force, resume=resume)
         console.loading("torch", "diffusers")
         from synthgen.training.run import load_data

@@ -30,9 +30,13 @@ class Levels:
 class NoiseSchedule(Protocol):
     """alpha and sigma by noise level, the levels to train on and the levels to sample on."""
 
-    name: str
-    scales_input: bool
-    """True when x_t does not have unit scale and the network's input must be brought to it (sigma up to 80)."""
+    @property
+    def name(self) -> str:
+        """The schedule's name in a config."""
+
+    @property
+    def scales_input(self) -> bool:
+        """True when x_t does not have unit scale and the network's input must be brought to it (sigma up to 80)."""
 
     def draw(self, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Training levels for uniform numbers (B,) in [0, 1): alpha, sigma, network time, each float32 (B,)."""

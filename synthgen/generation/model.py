@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 
 from synthgen import devices
-from synthgen.checkpoints import Header, load_checkpoint, resolve_run
+from synthgen.checkpoints import Header, load_checkpoint
 from synthgen.config.schema import Config
 from synthgen.data.dataset import ImageCodec
 from synthgen.diffusion.denoiser import Denoiser
@@ -21,6 +21,7 @@ from synthgen.errors import StoppedError, SynthgenError, UsageError, nearest
 from synthgen.generation.building import build_denoiser, recipe_of
 from synthgen.generation.engine import Engine, Recipe
 from synthgen.reporting import NullReporter, Reporter
+from synthgen.runs import resolve_run
 from synthgen.stopping import ShouldStop, never_stop
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class Model:
         steps: int | None = None,
         guidance_scale: float | None = None,
     ) -> Trajectory:
-        """The denoising of the samples numbered `indices`, at most one block of them; the last x is what `sample` gives."""
+        """The denoising of the samples numbered `indices`, at most one block; the last x is what `sample` gives."""
         recipe = self.recipe(sampler=sampler, steps=steps, guidance_scale=guidance_scale)
         engine = self.engine(recipe)
         keys = np.array(list(indices), np.int64)

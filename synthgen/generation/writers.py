@@ -131,10 +131,12 @@ class IdxWriter(_RawWriter):
         path = self.out / "images-idx3-ubyte.gz"
         temporary = path.with_name(f".{path.name}.tmp")
         with self._pixels() as raw:
-            with temporary.open("wb") as target:
-                with gzip.GzipFile("", "wb", compresslevel=6, fileobj=target, mtime=0) as file:
-                    file.write(struct.pack(">BBBBIII", 0, 0, 8, 3, *self.shape[:3]))
-                    shutil.copyfileobj(raw, file, _COPY_BYTES)
+            with (
+                temporary.open("wb") as target,
+                gzip.GzipFile("", "wb", compresslevel=6, fileobj=target, mtime=0) as file,
+            ):
+                file.write(struct.pack(">BBBBIII", 0, 0, 8, 3, *self.shape[:3]))
+                shutil.copyfileobj(raw, file, _COPY_BYTES)
             _flush(temporary)
             os.replace(temporary, path)
         written = [path]

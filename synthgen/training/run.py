@@ -11,7 +11,6 @@ from typing import Any
 import torch
 
 from synthgen import devices
-from synthgen.checkpoints import list_checkpoints
 from synthgen.config.loading import dump_config
 from synthgen.config.schema import Config, parse_duration
 from synthgen.data import load_images
@@ -20,6 +19,7 @@ from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.generation.building import build_denoiser
 from synthgen.outputs import atomic_write, check_output, prepare_output
 from synthgen.reporting import NullReporter, Progress, Reporter
+from synthgen.runs import list_checkpoints
 from synthgen.stopping import ShouldStop, never_stop
 from synthgen.training.batches import Batches
 from synthgen.training.metrics import MetricsLog

@@ -10,14 +10,7 @@ import numpy as np
 import torch
 
 import synthgen
-from synthgen.checkpoints import (
-    Header,
-    Tensors,
-    checkpoint_path,
-    load_checkpoint,
-    prune_checkpoints,
-    save_checkpoint,
-)
+from synthgen.checkpoints import Header, Tensors, load_checkpoint, save_checkpoint
 from synthgen.config.schema import Config
 from synthgen.data.dataset import ImageCodec, ImageData
 from synthgen.errors import UsageError
@@ -26,6 +19,7 @@ from synthgen.generation.engine import Engine
 from synthgen.outputs import atomic_write
 from synthgen.rendering import grid, png_bytes
 from synthgen.reporting import Reporter
+from synthgen.runs import checkpoint_path, prune_checkpoints
 from synthgen.training.step import Trainer
 
 KEEP = 2

@@ -1,0 +1,50 @@
+"""What RUN means on a command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from synthgen.errors import UsageError
+from synthgen.runs import checkpoint_path, list_checkpoints, prune_checkpoints, resolve_run
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for step in (90, 1200, 100):
+        for kind in ("model", "state"):
+            path = checkpoint_path(Path("runs/mnist"), step, kind)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    return Path("runs/mnist")
+
+
+def test_a_folder_means_its_newest_checkpoint(run: Path) -> None:
+    assert resolve_run(run) == checkpoint_path(run, 1200)
+
+
+def test_a_bare_name_is_looked_up_in_runs(run: Path) -> None:
+    assert resolve_run("mnist") == checkpoint_path(run, 1200)
+
+
+def test_a_file_means_itself(run: Path) -> None:
+    assert resolve_run(checkpoint_path(run, 90)) == checkpoint_path(run, 90)
+
+
+def test_a_typo_names_the_nearest_run(run: Path) -> None:
+    with pytest.raises(UsageError, match=r"did you mean '(runs/)?mnist'"):
+        resolve_run("mnits")
+
+
+def test_a_folder_without_checkpoints_says_so(run: Path) -> None:
+    Path("empty").mkdir()
+    with pytest.raises(UsageError, match="holds no checkpoint"):
+        resolve_run("empty")
+
+
+def test_pruning_keeps_the_newest_of_each_kind(run: Path) -> None:
+    prune_checkpoints(run, 2)
+    for kind in ("model", "state"):
+        assert list_checkpoints(run, kind) == [checkpoint_path(run, 1200, kind), checkpoint_path(run, 100, kind)]
