@@ -33,7 +33,9 @@ def data_roots() -> list[Path]:
     named = os.environ.get(DATA_VARIABLE)
     if named:
         if not Path(named).expanduser().is_dir():
-            raise UsageError(f"{DATA_VARIABLE} names {named}, which is not a folder", "Correct the variable or unset it.")
+            raise UsageError(
+                f"{DATA_VARIABLE} names {named}, which is not a folder", "Correct the variable or unset it."
+            )
         roots.append(Path(named).expanduser())
     roots.append(cache_root() / "data")
     beside = checkout_data()

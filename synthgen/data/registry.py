@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from synthgen.data import celeba, cifar, imagenet
 from synthgen.data.locations import data_roots
 
 EMBEDDED = Path(__file__).parent / "embedded"
@@ -17,13 +18,18 @@ _DIGITS = tuple(str(digit) for digit in range(10))
 class RemoteFile:
     """A file of a known set.
 
-    sha256: of the content after decompression for `.gz` (mirrors compress differently), else of the file.
-    size: bytes of that same content.
+    sha256, size in bytes: of the content once unpacked when `unpacked` (mirrors compress differently), else as sent.
     """
 
     name: str
     sha256: str
     size: int
+    unpacked: bool = False
+
+    @property
+    def most_bytes(self) -> int:
+        """No honest server sends more: deflate adds at most 5 bytes per 16 kB block to what it cannot shrink."""
+        return self.size + self.size // 1000 + 4096 if self.unpacked else self.size
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,11 @@ class KnownSet:
             # Complete only with all four; a download that was cut off must not count as found.
             stems = [file.name.removesuffix(".gz") for file in self.files]
             return all((folder / stem).is_file() or (folder / f"{stem}.gz").is_file() for stem in stems)
-        return folder.is_dir() and any(folder.iterdir())
+        if not folder.is_dir():
+            return False
+        if self.layout == "cifar10":
+            return cifar.cifar_at(folder) is not None
+        return celeba.is_celeba(folder) if self.layout == "celeba" else imagenet.is_imagenet(folder)
 
     def find(self) -> Path | None:
         """The first folder that holds this set, or None."""
@@ -66,7 +76,7 @@ class KnownSet:
 
 
 def _idx_files(*rows: tuple[str, str, int]) -> tuple[RemoteFile, ...]:
-    return tuple(RemoteFile(f"{stem}-ubyte.gz", sha256, size) for stem, sha256, size in rows)
+    return tuple(RemoteFile(f"{stem}-ubyte.gz", sha256, size, unpacked=True) for stem, sha256, size in rows)
 
 
 _MNIST_LICENCE = "CC BY-SA 3.0"
@@ -158,6 +168,49 @@ KNOWN_SETS: dict[str, KnownSet] = {
                 ),
                 ("t10k-labels-idx1", "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34", 10_008),
             ),
+        ),
+        KnownSet(
+            name="cifar10",
+            title="small photographs of animals and vehicles",
+            layout="cifar10",
+            counts={"train": 50_000, "test": 10_000},
+            shape=(32, 32, 3),
+            class_names=cifar.CLASS_NAMES,
+            licence=cifar.LICENCE,
+            citation="A. Krizhevsky: Learning multiple layers of features from tiny images, 2009.",
+            folders=("cifar10", "cifar-10-batches-bin", "CIFAR10"),
+            mirrors=("https://www.cs.toronto.edu/~kriz",),
+            files=(
+                RemoteFile(
+                    cifar.ARCHIVE,
+                    "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+                    170_052_171,
+                ),
+            ),
+        ),
+        KnownSet(
+            name="celeba",
+            title="faces; celeba:Smiling is labelled by that attribute",
+            layout="celeba",
+            counts={"train": 162_770, "test": 19_962},
+            shape=(218, 178, 3),
+            class_names=(),
+            licence=celeba.LICENCE,
+            citation="Z. Liu, P. Luo, X. Wang, X. Tang: Deep learning face attributes in the wild, ICCV 2015.",
+            folders=("celeba", "CelebA"),
+            by_hand="img_align_celeba.zip, list_attr_celeba.txt and list_eval_partition.txt",
+        ),
+        KnownSet(
+            name="imagenet",
+            title="photographs of 1,000 kinds of things (ILSVRC 2012)",
+            layout="imagenet",
+            counts={"train": 1_281_167, "test": 50_000},
+            shape=None,
+            class_names=(),
+            licence=imagenet.LICENCE,
+            citation="O. Russakovsky et al.: ImageNet large scale visual recognition challenge, IJCV 2015.",
+            folders=("imagenet", "ILSVRC2012", "ImageNet"),
+            by_hand="train/<synset>/*.JPEG and val/<synset>/*.JPEG (and LOC_synset_mapping.txt for names)",
         ),
     )
 }

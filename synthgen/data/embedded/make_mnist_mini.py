@@ -35,4 +35,4 @@ def make(folder: Path) -> list[Path]:
 if __name__ == "__main__":
     target = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "mnist-mini"
     for path in make(target):
-        print(f"{path}  {path.stat().st_size:,} bytes")
+        sys.stdout.write(f"{path}  {path.stat().st_size:,} bytes\n")

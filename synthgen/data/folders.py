@@ -1,0 +1,191 @@
+"""Image folders: which files belong to which split and class.
+
+Understood are sub-folders named after classes, `metadata.csv` or `metadata.jsonl`, and images without labels in one
+folder; each of them directly or below `train/` and `test/` (or `val/`). Order: classes, then file names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from synthgen.data.contents import About, check_split
+from synthgen.data.decode import SUFFIXES
+from synthgen.data.filesets import FileSet
+from synthgen.data.metadata import NAMES as METADATA
+from synthgen.data.metadata import read_metadata
+from synthgen.data.stores import Store, natural
+from synthgen.errors import UsageError
+
+_TRAIN = ("train", "training")
+_TEST = ("test", "testing", "val", "valid", "validation")
+UNLABELLED = "images"
+"""A lone sub-folder of this name holds images without labels; `synthgen sample` writes it."""
+
+_GRID = "grid.png"
+_MANIFEST = "manifest.json"
+
+
+_Item = tuple[str, str | None]  # a file, and its class as the folder or table spells it
+
+
+@dataclass
+class _Part:
+    """One split, and what was left out of it."""
+
+    items: list[_Item]
+    notes: list[str]
+
+
+def folder_name(class_name: str) -> str:
+    """The sub-folder for a class: its name with the signs that folders cannot hold replaced, `T-shirt_top`."""
+    safe = "".join("_" if sign in '/\\:*?"<>|' or ord(sign) < 32 else sign for sign in class_name).strip()
+    return f"_{safe}" if not safe or safe.startswith(".") else safe.rstrip(".") or "_"
+
+
+def scan(store: Store, split: str, *, name: str, licence: str = "") -> FileSet:
+    """The images of `store` in a split ("train", "test" or "all"). Raises UsageError when there are none."""
+    files = store.names()
+    images = [file for file in files if _suffix(file) in SUFFIXES]
+    images = _without_grid(images, set(files))
+    if not images:
+        raise UsageError(_no_images(store, files), "Images are files such as .png, .jpg, .webp or .tif.")
+    tables = [file for file in files if file.rpartition("/")[2] in METADATA]
+    parts = _parts(store, images, tables)
+    asked = check_split(split, tuple(parts), name)
+    chosen = list(parts.values()) if asked == "all" else [parts[asked]]
+    names = _class_names(store, set(files), parts.values())
+    items = _labelled([item for part in chosen for item in part.items], names, name)
+    labels = None
+    if items[0][1] is not None:
+        position = {folder: i for i, folder in enumerate(names)}
+        labels = np.array([position[str(folder)] for _, folder in items], np.int64)
+    own = sum(file.rpartition("/")[2] in (*METADATA, _MANIFEST, _GRID) for file in files)
+    notes = tuple(note for part in chosen for note in part.notes)
+    class_names = tuple(names.values()) if labels is not None else ()
+    about = About(name, asked, labels, class_names, tuple(parts), licence, len(files) - len(images) - own, notes)
+    return FileSet(store, tuple(file for file, _ in items), about)
+
+
+def _labelled(items: list[_Item], names: dict[str, str], source: str) -> list[_Item]:
+    """By class in the order of `names`, then by file name; all items have a class, or none has."""
+    without = sum(label is None for _, label in items)
+    if 0 < without < len(items):
+        raise UsageError(
+            f"{source} has {without:,} image(s) without a class among {len(items):,}", "Label all of them, or none."
+        )
+    position = {folder: i for i, folder in enumerate(names)}
+    return sorted(items, key=lambda item: (position.get(item[1] or "", -1), item[0]))
+
+
+def _suffix(file: str) -> str:
+    base, dot, suffix = file.rpartition("/")[2].rpartition(".")
+    return f".{suffix.lower()}" if dot and base else ""
+
+
+def _without_grid(images: list[str], files: set[str]) -> list[str]:
+    """Less the overview picture that `synthgen sample` leaves beside its manifest."""
+    return [
+        file
+        for file in images
+        if not (file.rpartition("/")[2] == _GRID and f"{file[: -len(_GRID)]}{_MANIFEST}" in files)
+    ]
+
+
+def _no_images(store: Store, files: list[str]) -> str:
+    if not files:
+        return f"{store.path} is empty"
+    kinds = Counter(_suffix(file) or "without a suffix" for file in files).most_common(3)
+    return f"{store.path} holds no images, only {len(files):,} other file(s) ({', '.join(kind for kind, _ in kinds)})"
+
+
+def _parts(store: Store, images: list[str], tables: list[str]) -> dict[str, _Part]:
+    folders = _split_folders(images, tables)
+    if not folders:
+        return {"all": _read_part(store, "", images, tables)}
+    parts = {split: _read_part(store, folder, images, tables) for split, folder in folders.items()}
+    loose = sum("/" not in file for file in images)
+    if loose:
+        next(iter(parts.values())).notes.append(f"{loose:,} image(s) beside the split folders were left out.")
+    return parts
+
+
+def _split_folders(images: list[str], tables: list[str]) -> dict[str, str]:
+    """{"train": "train/", "test": "val/"} when every folder at the top is a split; else empty."""
+    tops = {file.split("/", 1)[0] for file in images if "/" in file}
+    if not tops or not all(top.lower() in (*_TRAIN, *_TEST) for top in tops):
+        return {}
+    if any("/" not in table for table in tables):  # one table at the top may still sort its rows by split folders
+        loose = [file for file in images if "/" not in file]
+        if loose:
+            return {}
+    found = {top.lower(): f"{top}/" for top in sorted(tops)}
+    splits = {}
+    for split, names in (("train", _TRAIN), ("test", _TEST)):
+        first = next((found[name] for name in names if name in found), None)
+        if first:
+            splits[split] = first
+    return splits
+
+
+def _read_part(store: Store, folder: str, images: list[str], tables: list[str]) -> _Part:
+    inside = [file for file in images if file.startswith(folder)]
+    own = [table for table in tables if table.rpartition("/")[0] == folder.rstrip("/")]
+    shared = [table for table in tables if "/" not in table]
+    for group in (own, shared):
+        if len(group) > 1:
+            raise UsageError(f"{store.path} holds both {group[0]} and {group[1]}", "Keep one of them.")
+        if group:
+            return _from_table(store, group[0], folder, images, inside)
+    return _from_folders(folder, inside)
+
+
+def _from_table(store: Store, table: str, folder: str, images: list[str], inside: list[str]) -> _Part:
+    rows = [row for row in read_metadata(store, table, set(images)) if row.name.startswith(folder)]
+    if not rows:
+        raise UsageError(f"{store.path}/{table} lists no image of {folder}")
+    listed = {row.name for row in rows}
+    unlisted = sum(file not in listed for file in inside)
+    notes = [f"{unlisted:,} image(s) that {table} does not list were left out."] if unlisted else []
+    return _Part([(row.name, row.label) for row in rows], notes)
+
+
+def _from_folders(folder: str, inside: list[str]) -> _Part:
+    below = [(file, file[len(folder) :].partition("/")) for file in inside]
+    loose = [file for file, (_, slash, _) in below if not slash]
+    classes = {first for _, (first, slash, _) in below if slash}
+    if not classes or classes == {UNLABELLED}:
+        if classes and loose:
+            return _Part([(file, None) for file in loose], [f"The images in {folder}{UNLABELLED}/ were left out."])
+        return _Part([(file, None) for file in inside], [])
+    if len(classes) == 1 and loose:
+        # One folder beside many images is a folder of something else, thumbnails say, not the only class.
+        return _Part([(file, None) for file in loose], [f"The images in {folder}{classes.pop()}/ were left out."])
+    notes = [f"{len(loose):,} image(s) beside the class folders were left out."] if loose else []
+    return _Part([(file, first) for file, (first, slash, _) in below if slash], notes)
+
+
+def _class_names(store: Store, files: set[str], parts: Iterable[_Part]) -> dict[str, str]:
+    """Folder (or label) -> class name, in order; of all splits together, so that a label means the same in each."""
+    found = natural({label for part in parts for _, label in part.items if label is not None})
+    names = {folder_name(entry): entry for entry in _manifest_classes(store, files)}
+    if found and set(found) <= set(names):
+        return {folder: name for folder, name in names.items() if folder in found}
+    return {folder: folder for folder in found}
+
+
+def _manifest_classes(store: Store, files: set[str]) -> list[str]:
+    """The class names in the manifest of a sample folder, in the order of the model's labels; else nothing."""
+    if _MANIFEST not in files:
+        return []
+    with store.open(_MANIFEST) as stream:
+        try:
+            manifest = json.loads(stream.read(64 * 2**20))
+        except ValueError:
+            return []  # somebody else's manifest.json: then the folders speak for themselves
+    known = manifest.get("class_names") if isinstance(manifest, dict) else None
+    return [str(entry) for entry in known] if isinstance(known, list) else []
