@@ -12,7 +12,7 @@ from synthgen.console import command_console
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Show presets, settings and their schema.")
 
 SourceArgument = Annotated[
-    str | None, typer.Argument(metavar="[PRESET|FILE]", help="A preset, a YAML file or a run folder.")
+    str | None, typer.Argument(metavar="PRESET|FILE", help="A preset, a YAML file or a run folder.")
 ]
 
 

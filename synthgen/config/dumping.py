@@ -10,7 +10,9 @@ from pydantic import BaseModel
 from synthgen.config.schema import Config
 from synthgen.config.yaml_reader import scalar
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+-]*")
+_PLAIN = re.compile(r"(?:[A-Za-z_/]|\.{1,2}/)[A-Za-z0-9_./+-]*|\d+[hms](?:\d+[ms])*")
+"""Strings that need no quotes in YAML 1.2 or 1.1: words, paths, durations."""
+
 _YAML_1_1_WORDS = {"y", "n", "yes", "no", "on", "off"}  # text to us, booleans to older readers
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 

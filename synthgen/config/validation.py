@@ -71,16 +71,22 @@ def _unknown_key(path: Keys) -> str:
 def _wrong_value(path: Keys, items: list[dict[str, Any]], document: Document) -> Problem:
     key = f"'{'.'.join(part for part in path if isinstance(part, str))}'"
     key += "".join(f" (entry {part + 1})" for part in path if isinstance(part, int))
-    messages = list(dict.fromkeys(reword(item["msg"]) for item in items))
+    messages = list(dict.fromkeys(_message(item) for item in items))
     place = document.places.get(path, Place("configuration"))
     if not messages[0].startswith("must "):
         place = _culprit(path, messages[0], document) or place
         return Problem(place, messages[0] if place.is_flag else f"{key}: {messages[0]}")
     given = items[0]["input"]
-    reason = messages[0] + "".join(f", or {text.removeprefix('must be ')}" for text in messages[1:])
+    reason = messages[0] + "".join(f", or {text.removeprefix('must ').removeprefix('be ')}" for text in messages[1:])
     close = _nearest_choice(given, messages[0])
     subject = "" if place.is_flag else f"{key} "
     return Problem(place, f"{subject}{reason}, not {_shown(given)}{close}")
+
+
+def _message(item: dict[str, Any]) -> str:
+    if item["type"] == "missing" and isinstance(item["loc"][-1], int):
+        return f"must have at least {item['loc'][-1] + 1} entries"
+    return reword(item["msg"])
 
 
 def _culprit(path: Keys, message: str, document: Document) -> Place | None:

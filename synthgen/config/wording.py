@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 
 _REWORDED = [
-    (
-        r"Input should be a valid (?:integer|number), unable to parse string as (?:an integer|a number)",
-        "must be a number",
-    ),
+    (r"Input should be a valid integer, unable to parse string as an integer", "must be a whole number"),
+    (r"Input should be a valid number, unable to parse string as a number", "must be a number"),
     (r"Input should be a valid integer, got a number with a fractional part", "must be a whole number"),
     (r"Input should be a valid integer", "must be a whole number"),
     (r"Input should be a valid number", "must be a number"),
     (r"Input should be a finite number", "must be a finite number"),
     (r"Input should be a valid boolean.*", "must be true or false"),
     (r"Input should be a valid string", "must be text"),
-    (r"Input should be a valid (?:tuple|list)", "must be a list, like [1, 2]"),
+    (r"Input should be a valid (?:tuple|list)", "must be a list, like [a, b]"),
     (r"Input should be a valid dictionary or instance of \w+", "must be a group of settings"),
     (r"Input should be greater than or equal to (\S+)", r"must be at least \1"),
     (r"Input should be less than or equal to (\S+)", r"must be at most \1"),
@@ -27,8 +25,8 @@ _REWORDED = [
         r"must have at least \1 entries",
     ),
     (
-        r"(?:Tuple|List) should have at most (\d+) items? after validation, not (\d+)",
-        r"must have at most \1 entries, not \2",
+        r"(?:Tuple|List) should have at most (\d+) items? after validation, not \d+",
+        r"must have at most \1 entries",
     ),
     (r"Input should be (.+)", r"must be \1"),
     (r"Field required", "is missing"),
@@ -41,5 +39,5 @@ def reword(message: str) -> str:
     for pattern, words in _REWORDED:
         match = re.fullmatch(pattern, message, re.DOTALL)
         if match:
-            return match.expand(words).replace("at least 1 entries", "at least one entry")
+            return match.expand(words).replace(" 1 entries", " one entry")
     return message
