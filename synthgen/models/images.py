@@ -47,6 +47,15 @@ def unet_arguments(config: ModelConfig, shape: tuple[int, int, int], num_classes
         raise UsageError(
             f"model.attention_resolutions names {unknown}, but the network's resolutions are {resolutions}"
         )
+    attended = [
+        width for size, width in zip(resolutions, config.channels, strict=True) if size in config.attention_resolutions
+    ]
+    odd = [width for width in attended if width % config.attention_head_dim]
+    if odd:
+        raise UsageError(
+            f"model.attention_head_dim {config.attention_head_dim} does not divide the {odd[0]} channels that attend",
+            f"set model.attention_head_dim to a divisor of {odd[0]}",
+        )
     attends = [size in config.attention_resolutions for size in resolutions]
     return {
         "sample_size": (height, width),

@@ -1,0 +1,43 @@
+"""Noise is a pure function of (seed, k, draw)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synthgen.errors import UsageError
+from synthgen.generation.noise import noise
+
+SHAPE = (1, 5, 3)
+
+
+@given(seed=st.integers(0, 2**64 - 1), keys=st.lists(st.integers(0, 2**62), min_size=1, max_size=6))
+def test_a_sample_does_not_depend_on_its_company(seed: int, keys: list[int]) -> None:
+    together = noise(seed, np.array(keys), SHAPE)
+    for row, key in zip(together, keys, strict=True):
+        np.testing.assert_array_equal(row, noise(seed, np.array([key]), SHAPE)[0])
+
+
+def test_every_bit_of_the_seed_counts() -> None:
+    keys = np.array([7])
+    base = noise(5, keys, SHAPE)
+    for bit in range(64):
+        assert not np.array_equal(base, noise(5 ^ (1 << bit), keys, SHAPE)), bit
+
+
+def test_samples_and_draws_are_independent_standard_normal() -> None:
+    draws = np.stack([noise(0, np.arange(400), (64,), draw).ravel() for draw in range(3)])
+    assert np.all(np.abs(draws.mean(1)) < 4 / np.sqrt(draws.shape[1]))
+    assert np.all(np.abs(draws.var(1) - 1) < 4 * np.sqrt(2 / draws.shape[1]))
+    correlation = np.corrcoef(draws)[np.triu_indices(3, 1)]
+    assert np.all(np.abs(correlation) < 4 / np.sqrt(draws.shape[1]))
+    rows = np.corrcoef(noise(0, np.arange(50), (4000,)))[np.triu_indices(50, 1)]
+    assert np.abs(rows).max() < 5 / np.sqrt(4000)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_a_seed_out_of_range_is_refused(seed: int) -> None:
+    with pytest.raises(UsageError, match="out of range"):
+        noise(seed, np.array([0]), SHAPE)
