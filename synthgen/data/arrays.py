@@ -25,13 +25,12 @@ MAX_BYTES = 16 * 2**30
 class ArraySet:
     """uint8 images (N, H, W, 1 or 3), in memory or mapped; `index` names the rows in use (None: all).
 
-    keep: the images are already at the size for training. fingerprint: of the whole set, when it is known.
+    fingerprint: of the whole set, when it is known.
     """
 
     images: np.ndarray
     about: About
     index: np.ndarray | None = None
-    keep: bool = False
     fingerprint: str = ""
 
     def __len__(self) -> int:

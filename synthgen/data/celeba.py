@@ -14,7 +14,7 @@ from synthgen.data.filesets import FileSet
 from synthgen.data.stores import FolderStore, Store, ZipStore
 from synthgen.errors import UsageError, nearest
 
-LICENCE = "non-commercial research only, by agreement with its owners"
+LICENCE = "research only"  # non-commercial, by agreement with its owners
 
 _FACES = "img_align_celeba"
 _ATTRIBUTES = "list_attr_celeba.txt"

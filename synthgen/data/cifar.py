@@ -20,7 +20,7 @@ from synthgen.errors import UsageError
 ARCHIVE = "cifar-10-binary.tar.gz"
 FOLDER = "cifar-10-batches-bin"
 CLASS_NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-LICENCE = "none stated; cite Krizhevsky 2009"
+LICENCE = "none stated"  # its owners ask to cite Krizhevsky 2009
 
 _RECORD = 1 + 3 * 32 * 32
 _BATCH = re.compile(r"data_batch_\d+\.bin")

@@ -19,7 +19,7 @@ class About:
     """What is known about a set beside its images.
 
     labels: int64 (N,) into class_names, or None. splits: what can be asked for, ("train", "test") or ("all",).
-    ignored: files that are no images; notes: sentences for the user.
+    ignored: files that are no images; notes: sentences for the user. keep: the images are at the size for training.
     """
 
     name: str
@@ -30,6 +30,7 @@ class About:
     licence: str = ""
     ignored: int = 0
     notes: tuple[str, ...] = field(default=())
+    keep: bool = False
 
 
 @dataclass(frozen=True)

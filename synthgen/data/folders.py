@@ -6,19 +6,19 @@ folder; each of them directly or below `train/` and `test/` (or `val/`). Order: 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
+from synthgen.data.classes import MANIFEST, Manifest, natural, read_manifest
 from synthgen.data.contents import About, check_split
 from synthgen.data.decode import SUFFIXES
 from synthgen.data.filesets import FileSet
 from synthgen.data.metadata import NAMES as METADATA
 from synthgen.data.metadata import read_metadata
-from synthgen.data.stores import Store, natural
+from synthgen.data.stores import Store
 from synthgen.errors import UsageError
 
 _TRAIN = ("train", "training")
@@ -27,7 +27,6 @@ UNLABELLED = "images"
 """A lone sub-folder of this name holds images without labels; `synthgen sample` writes it."""
 
 _GRID = "grid.png"
-_MANIFEST = "manifest.json"
 
 
 _Item = tuple[str, str | None]  # a file, and its class as the folder or table spells it
@@ -41,12 +40,6 @@ class _Part:
     notes: list[str]
 
 
-def folder_name(class_name: str) -> str:
-    """The sub-folder for a class: its name with the signs that folders cannot hold replaced, `T-shirt_top`."""
-    safe = "".join("_" if sign in '/\\:*?"<>|' or ord(sign) < 32 else sign for sign in class_name).strip()
-    return f"_{safe}" if not safe or safe.startswith(".") else safe.rstrip(".") or "_"
-
-
 def scan(store: Store, split: str, *, name: str, licence: str = "") -> FileSet:
     """The images of `store` in a split ("train", "test" or "all"). Raises UsageError when there are none."""
     files = store.names()
@@ -58,16 +51,21 @@ def scan(store: Store, split: str, *, name: str, licence: str = "") -> FileSet:
     parts = _parts(store, images, tables)
     asked = check_split(split, tuple(parts), name)
     chosen = list(parts.values()) if asked == "all" else [parts[asked]]
-    names = _class_names(store, set(files), parts.values())
+    manifest = Manifest()
+    if MANIFEST in files:
+        with store.open(MANIFEST) as stream:
+            manifest = read_manifest(stream)
+    names = _class_names(parts.values(), manifest)
     items = _labelled([item for part in chosen for item in part.items], names, name)
     labels = None
     if items[0][1] is not None:
         position = {folder: i for i, folder in enumerate(names)}
         labels = np.array([position[str(folder)] for _, folder in items], np.int64)
-    own = sum(file.rpartition("/")[2] in (*METADATA, _MANIFEST, _GRID) for file in files)
+    own = sum(file.rpartition("/")[2] in (*METADATA, MANIFEST, _GRID) for file in files)
     notes = tuple(note for part in chosen for note in part.notes)
     class_names = tuple(names.values()) if labels is not None else ()
-    about = About(name, asked, labels, class_names, tuple(parts), licence, len(files) - len(images) - own, notes)
+    ignored = len(files) - len(images) - own
+    about = About(name, asked, labels, class_names, tuple(parts), licence, ignored, notes, manifest.ours)
     return FileSet(store, tuple(file for file, _ in items), about)
 
 
@@ -92,7 +90,7 @@ def _without_grid(images: list[str], files: set[str]) -> list[str]:
     return [
         file
         for file in images
-        if not (file.rpartition("/")[2] == _GRID and f"{file[: -len(_GRID)]}{_MANIFEST}" in files)
+        if not (file.rpartition("/")[2] == _GRID and f"{file[: -len(_GRID)]}{MANIFEST}" in files)
     ]
 
 
@@ -169,23 +167,8 @@ def _from_folders(folder: str, inside: list[str]) -> _Part:
     return _Part([(file, first) for file, (first, slash, _) in below if slash], notes)
 
 
-def _class_names(store: Store, files: set[str], parts: Iterable[_Part]) -> dict[str, str]:
+def _class_names(parts: Iterable[_Part], manifest: Manifest) -> dict[str, str]:
     """Folder (or label) -> class name, in order; of all splits together, so that a label means the same in each."""
     found = natural({label for part in parts for _, label in part.items if label is not None})
-    names = {folder_name(entry): entry for entry in _manifest_classes(store, files)}
-    if found and set(found) <= set(names):
-        return {folder: name for folder, name in names.items() if folder in found}
-    return {folder: folder for folder in found}
-
-
-def _manifest_classes(store: Store, files: set[str]) -> list[str]:
-    """The class names in the manifest of a sample folder, in the order of the model's labels; else nothing."""
-    if _MANIFEST not in files:
-        return []
-    with store.open(_MANIFEST) as stream:
-        try:
-            manifest = json.loads(stream.read(64 * 2**20))
-        except ValueError:
-            return []  # somebody else's manifest.json: then the folders speak for themselves
-    known = manifest.get("class_names") if isinstance(manifest, dict) else None
-    return [str(entry) for entry in known] if isinstance(known, list) else []
+    given = manifest.folders()
+    return given if found and set(found) <= set(given) else {folder: folder for folder in found}

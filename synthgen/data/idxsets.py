@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from synthgen.data.arrays import ArraySet, to_labels
+from synthgen.data.classes import manifest_in
 from synthgen.data.contents import About, check_split
 from synthgen.data.idx import read_idx, read_pair
 from synthgen.errors import UsageError
@@ -71,6 +72,13 @@ def _partner(path: Path, prefix: str, pattern: re.Pattern[str]) -> Path | None:
         if match and match["prefix"] == prefix and other.is_file():
             return other
     return None
+
+
+def read_idx_folder(folder: Path, pairs: dict[str, Pair], split: str) -> ArraySet:
+    """The images of a folder's pairs; a sample folder's manifest knows the names of the classes."""
+    manifest = manifest_in(folder)
+    contents = read_idx_sets(pairs, split, name=str(folder), class_names=manifest.class_names or None)
+    return replace(contents, about=replace(contents.about, keep=manifest.ours))
 
 
 def read_idx_sets(

@@ -20,7 +20,7 @@ from synthgen.data.folders import scan
 from synthgen.data.stores import FolderStore
 from synthgen.errors import UsageError
 
-LICENCE = "non-commercial research and education only, by agreement with its owners"
+LICENCE = "research only"  # and education, non-commercial, by agreement with its owners
 
 _MAPPING = "LOC_synset_mapping.txt"
 _SOLUTION = "LOC_val_solution.csv"

@@ -12,10 +12,10 @@ from synthgen.data.dataset import ImageData
 from synthgen.data.filesets import FileSet
 from synthgen.data.geometry import Geometry
 from synthgen.data.loading import Loader, Size, Wish
-from synthgen.data.prepared import open_prepared, skipped_in
+from synthgen.data.prepared import is_prepared, open_prepared, skipped_in
 from synthgen.data.preparing import Plan, write_prepared
 from synthgen.data.sources import open_source
-from synthgen.outputs import prepare_output
+from synthgen.outputs import check_output
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 
@@ -58,7 +58,7 @@ def load_images(
     if isinstance(contents, FileSet) and _is_second(contents) and not wish.full:
         basis = wish.choose(open_source(source, "train", reporter, should_stop))
     bad = BadFiles(str(source), max_bad)
-    if isinstance(contents, ArraySet) and contents.keep:
+    if isinstance(contents, ArraySet) and is_prepared(Path(str(source)).expanduser()):
         bad.add(skipped_in(Path(str(source)).expanduser(), split))
     data = Loader(wish, bad, reporter, should_stop).load(contents, basis)
     if bad.found:
@@ -101,10 +101,10 @@ def prepare(
     an error unless `force`.
     """
     reporter = reporter or NullReporter()
-    prepare_output(Path(out), force=force)
+    check_output(Path(out), force=force)
     bad = BadFiles(str(source), max_bad)
     loader = Loader(Wish(image_size, channels), bad, reporter, should_stop)
-    parts = _open_splits(source, reporter, should_stop)
+    parts = open_splits(source, reporter, should_stop)
     early: dict[str, tuple[Bad, ...]] = {}
     geometry: Geometry | None = None
     for split, contents in parts.items():
@@ -112,7 +112,9 @@ def prepare(
             parts[split], geometry = loader.settle(contents, contents)
             early[split] = tuple(bad.found)
     assert geometry is not None
-    write_prepared(Plan(parts, geometry, early), Path(out), bad, reporter=reporter, should_stop=should_stop)
+    write_prepared(
+        Plan(parts, geometry, early), Path(out), bad, replace=force, reporter=reporter, should_stop=should_stop
+    )
     if bad.found:
         reporter.warn(bad.warning())
     return summarize(Path(out))
@@ -133,7 +135,7 @@ def summarize(folder: Path) -> Preparation:
     )
 
 
-def _open_splits(source: str | Path, reporter: Reporter, should_stop: ShouldStop) -> dict[str, Contents]:
+def open_splits(source: str | Path, reporter: Reporter, should_stop: ShouldStop) -> dict[str, Contents]:
     """Every split of a source, the training split first."""
     first = open_source(source, "all", reporter, should_stop)
     for note in first.about.notes:

@@ -15,7 +15,7 @@ from synthgen.data.dataset import ImageData
 from synthgen.data.filesets import progress_of
 from synthgen.data.geometry import NATIVE_SIDE, Geometry, Survey, plan_geometry
 from synthgen.data.locations import cache_root
-from synthgen.data.prepared import is_prepared, open_prepared, skipped_in
+from synthgen.data.prepared import is_prepared, open_prepared, read_meta, skipped_in
 from synthgen.data.preparing import Plan, cache_key, write_prepared
 from synthgen.data.subset import choose
 from synthgen.errors import StoppedError, UsageError
@@ -74,7 +74,7 @@ class Loader:
             return self._decode(*self.settle(contents, basis))
         # Keyed by the wish and not by the shape: on the second call not even the headers are read.
         folder = self._cache_folder(contents, basis)
-        if is_prepared(folder):
+        if self._is_usable(folder):
             return self._open_cached(folder, contents)
         settled, geometry = self.settle(contents, basis)
         if len(settled) * geometry.bytes_per_image <= MEMORY_BYTES:
@@ -82,7 +82,7 @@ class Loader:
         size = len(settled) * geometry.bytes_per_image / 1e9
         self.reporter.info(f"{self.bad.name} takes {size:.1f} GB decoded: preparing it once in {folder}.")
         plan = Plan({settled.about.split: settled}, geometry, {settled.about.split: tuple(self.bad.found)})
-        write_prepared(plan, folder, self.bad, reporter=self.reporter, should_stop=self.should_stop)
+        write_prepared(plan, folder, self.bad, replace=True, reporter=self.reporter, should_stop=self.should_stop)
         self.bad.found.clear()  # the cache says it all
         return self._open_cached(folder, settled)
 
@@ -98,8 +98,7 @@ class Loader:
             contents = contents.without({entry.name for entry in found})
         if len(survey.sizes) == 0:
             raise self._nothing(found)
-        keep = isinstance(basis, ArraySet) and basis.keep
-        geometry = plan_geometry(survey, wish.image_size, wish.channels, keep=keep)
+        geometry = plan_geometry(survey, wish.image_size, wish.channels, keep=basis.about.keep)
         if geometry.note:
             self.reporter.info(geometry.note)
         return contents, geometry
@@ -143,6 +142,16 @@ class Loader:
         if basis is not contents and not self.wish.full:
             parts["basis"] = basis
         return cache_root() / "prepared" / f"{name}-{cache_key(parts, self.wish.image_size, self.wish.channels)[:16]}"
+
+    def _is_usable(self, folder: Path) -> bool:
+        if not is_prepared(folder):
+            return False
+        try:
+            read_meta(folder)
+        except UsageError as error:
+            self.reporter.warn(f"{error.message}: preparing it again")
+            return False
+        return True
 
     def _open_cached(self, folder: Path, contents: Contents) -> ImageData:
         cached = open_prepared(folder, "all")

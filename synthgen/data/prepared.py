@@ -63,9 +63,9 @@ def open_prepared(folder: Path, split: str) -> ArraySet:
         raise UsageError(f"{folder} is damaged: {error}", "Prepare it again with --force.") from error
     if len(images) != meta["count"] or (labels is not None and len(labels) != stop - start):
         raise UsageError(f"{folder} is damaged: its arrays differ in length", "Prepare it again with --force.")
-    about = About(meta["name"], asked, labels, tuple(meta["class_names"]), tuple(parts), meta["licence"])
+    about = About(meta["name"], asked, labels, tuple(meta["class_names"]), tuple(parts), meta["licence"], keep=True)
     known = meta["fingerprint"] if len(chosen) == len(parts) else chosen[0]["fingerprint"]
-    return ArraySet(images[start:stop], about, keep=True, fingerprint=known)
+    return ArraySet(images[start:stop], about, fingerprint=known)
 
 
 def skipped_in(folder: Path, split: str) -> tuple[Bad, ...]:

@@ -20,7 +20,7 @@ from synthgen.data.geometry import Geometry
 from synthgen.data.locks import exclusive
 from synthgen.data.prepared import FORMAT, HEADER_BYTES, VERSION, is_prepared, npy_header
 from synthgen.errors import StoppedError, SynthgenError, UsageError
-from synthgen.outputs import atomic_write, sync_folder
+from synthgen.outputs import MARKER, atomic_write, sync_folder
 from synthgen.reporting import Progress, Reporter
 from synthgen.stopping import ShouldStop
 
@@ -66,17 +66,19 @@ def write_prepared(
     target: Path,
     bad: BadFiles,
     *,
+    replace: bool,
     reporter: Reporter,
     should_stop: ShouldStop,
 ) -> Path:
     """Decode into `target`; takes up an interrupted preparation of the same plan.
 
-    It is written beside its place under a hidden name, and renamed when it is whole. `bad` counts what is unreadable
+    It is written beside its place under a hidden name, and renamed when it is whole; `replace` allows for something
+    to be there. `bad` counts what is unreadable
     and refuses what is too much. Raises StoppedError, and SynthgenError when the disk has no room.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     with exclusive(target.with_name(f".{target.name}.lock"), f"preparing {target}", reporter, should_stop=should_stop):
-        if is_prepared(target):  # another process finished it while this one waited
+        if is_prepared(target) and not replace:  # another process finished it while this one waited
             return target
         try:
             _Preparation(plan, target, bad, reporter, should_stop).run()
@@ -199,8 +201,9 @@ class _Preparation:
         atomic_write(self.folder / "meta.json", json.dumps(self._meta(shape), indent=1).encode())
         (self.folder / "state.json").unlink()
         sync_folder(self.folder)
-        if self.target.is_dir():  # empty: `prepare_output` has seen to that
-            self.target.rmdir()
+        (self.folder / MARKER).touch()
+        if self.target.is_dir():  # empty, or to be replaced: `check_output` has seen to that
+            shutil.rmtree(self.target)
         os.replace(self.folder, self.target)
         sync_folder(self.target.parent)
 

@@ -67,6 +67,15 @@ class KnownSet:
             return cifar.cifar_at(folder) is not None
         return celeba.is_celeba(folder) if self.layout == "celeba" else imagenet.is_imagenet(folder)
 
+    def status(self) -> tuple[Literal["embedded", "here", "download", "by_hand"], Path | None]:
+        """Where the set is, with its folder when it is on this machine."""
+        folder = self.find()
+        if self.embedded:
+            return "embedded", folder
+        if folder:
+            return "here", folder
+        return ("download" if self.mirrors else "by_hand"), None
+
     def find(self) -> Path | None:
         """The first folder that holds this set, or None."""
         if self.embedded:

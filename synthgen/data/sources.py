@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from synthgen.data import celeba, cifar, imagenet
+from synthgen.data.classes import manifest_in
 from synthgen.data.contents import Contents
 from synthgen.data.decode import SUFFIXES
 from synthgen.data.download import by_hand, fetch_known
 from synthgen.data.folders import scan
-from synthgen.data.idxsets import idx_pairs, pair_of, read_idx_sets
+from synthgen.data.idxsets import idx_pairs, pair_of, read_idx_folder, read_idx_sets
 from synthgen.data.npz import read_npy, read_npz
 from synthgen.data.prepared import is_prepared, open_prepared
 from synthgen.data.registry import KNOWN_SETS, KnownSet, known_sources
@@ -81,12 +83,13 @@ def _open_folder(path: Path, split: str) -> Contents:
             return imagenet.read_imagenet(path, split)
         pairs = idx_pairs(path)
         if pairs:
-            return read_idx_sets(pairs, split, name=str(path))
+            return read_idx_folder(path, pairs, split)
         arrays = _lone_npz(path)
     except OSError as error:
         raise UsageError(f"cannot list {error.filename or path}: {error.strerror}") from error
     if arrays:
-        return read_npz(arrays, split)
+        contents = read_npz(arrays, split)
+        return replace(contents, about=replace(contents.about, keep=manifest_in(path).ours))
     return scan(FolderStore(path), split, name=str(path))
 
 

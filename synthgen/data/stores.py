@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -112,13 +111,6 @@ def _wrapper(names: list[str]) -> str:
     first = {name.split("/", 1)[0] for name in names}
     deep = all(name.count("/") >= 2 for name in names)
     return f"{first.pop()}/" if len(first) == 1 and deep else ""
-
-
-def natural(names: set[str]) -> tuple[str, ...]:
-    """Sorted, as numbers when all of them are whole numbers: 2 before 10."""
-    if all(re.fullmatch(r"-?\d+", name) for name in names):
-        return tuple(sorted(names, key=lambda name: (int(name), name)))
-    return tuple(sorted(names))
 
 
 def inside(folder: Path, name: str) -> Path | None:
