@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def train(
     what: Annotated[
         str | None,
-        typer.Argument(metavar="[WHAT]", help="A preset (mnist), a config file (my.yaml), or data (my-folder/)."),
+        typer.Argument(metavar="WHAT", help="A preset (mnist), a config file (my.yaml), or data (my-folder/)."),
     ] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="A YAML config.")] = None,
     data: Annotated[

@@ -86,7 +86,7 @@ def _usage_error(error: BaseException) -> UsageError:
     if text.startswith("Invalid value for ") and ": " in text:
         place, _, reason = text.partition(": ")
         text = f"{place}: {reword(reason)}"
-        choice = re.search(r"'(.*)' is not one of (.+)$", text)
+        choice = re.search(r"'([^']*)' is not one of (.+)$", text)
         if choice:
             text += nearest(choice[1], re.findall(r"'([^']+)'", choice[2]))
     option = getattr(error, "option_name", None)
