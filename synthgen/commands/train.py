@@ -59,6 +59,10 @@ def train(
 ) -> None:
     """Train a diffusion model and leave a run folder."""
     with command_console(json=json, quiet=quiet, color=color) as console:
+        lengths = {"--budget": budget, "--steps": steps, "--epochs": epochs}
+        given = [flag for flag, value in lengths.items() if value is not None]
+        if len(given) > 1:
+            raise UsageError(f"{' and '.join(given)} both say how long to train: give one of them")
         flags = {
             "data.source": data,
             "training.budget": budget,

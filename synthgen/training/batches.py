@@ -43,7 +43,7 @@ class Batches:
         self._order: dict[int, np.ndarray] = {}
         self._resident: torch.Tensor | None = None
         if data.images.nbytes <= _RESIDENT_BYTES:
-            self._resident = torch.from_numpy(np.ascontiguousarray(data.images)).to(device)
+            self._resident = torch.from_numpy(np.array(data.images)).to(device)
         self._labels = None if data.labels is None else torch.from_numpy(np.asarray(data.labels, np.int64))
 
     def _epoch_order(self, epoch: int) -> np.ndarray:
