@@ -1,7 +1,8 @@
 """Image folders: which files belong to which split and class.
 
 Understood are sub-folders named after classes, `metadata.csv` or `metadata.jsonl`, and images without labels in one
-folder; each of them directly or below `train/` and `test/` (or `val/`). Order: classes, then file names.
+folder; each of them directly or below `train/` and `test/` (or `val/`). Order: training before test,
+then classes, then file names.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ def scan(store: Store, split: str, *, name: str, licence: str = "") -> FileSet:
         with store.open(MANIFEST) as stream:
             manifest = read_manifest(stream)
     names = _class_names(parts.values(), manifest)
-    items = _labelled([item for part in chosen for item in part.items], names, name)
+    items = [item for part in chosen for item in _in_order(part.items, names)]
+    _check_labelled(items, name)
     labels = None
     if items[0][1] is not None:
         position = {folder: i for i, folder in enumerate(names)}
@@ -69,15 +71,18 @@ def scan(store: Store, split: str, *, name: str, licence: str = "") -> FileSet:
     return FileSet(store, tuple(file for file, _ in items), about)
 
 
-def _labelled(items: list[_Item], names: dict[str, str], source: str) -> list[_Item]:
-    """By class in the order of `names`, then by file name; all items have a class, or none has."""
+def _in_order(items: list[_Item], names: dict[str, str]) -> list[_Item]:
+    """By class in the order of `names`, then by file name."""
+    position = {folder: i for i, folder in enumerate(names)}
+    return sorted(items, key=lambda item: (position.get(item[1] or "", -1), item[0]))
+
+
+def _check_labelled(items: list[_Item], source: str) -> None:
     without = sum(label is None for _, label in items)
     if 0 < without < len(items):
         raise UsageError(
             f"{source} has {without:,} image(s) without a class among {len(items):,}", "Label all of them, or none."
         )
-    position = {folder: i for i, folder in enumerate(names)}
-    return sorted(items, key=lambda item: (position.get(item[1] or "", -1), item[0]))
 
 
 def _suffix(file: str) -> str:

@@ -109,7 +109,7 @@ def _csv(text: io.TextIOWrapper, where: str) -> Iterator[tuple[int, dict[str, An
         for record in reader:
             yield reader.line_num, record
     except csv.Error as error:
-        raise UsageError(f"{where}:{reader.line_num}: {error}") from error
+        raise UsageError(f"{where}:{reader.reader.line_num}: {error}") from error
 
 
 def _jsonl(text: io.TextIOWrapper, where: str) -> Iterator[tuple[int, dict[str, Any]]]:

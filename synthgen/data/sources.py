@@ -51,7 +51,10 @@ def _open_known(
     known: KnownSet, split: str, attribute: str | None, reporter: Reporter, should_stop: ShouldStop
 ) -> Contents:
     if attribute and known.layout != "celeba":
-        raise UsageError(f"{known.name} has no attributes to choose from, so '{known.name}:{attribute}' means nothing")
+        raise UsageError(
+            f"{known.name} has no attributes to choose from, so '{known.name}:{attribute}' means nothing",
+            f"Write {known.name}.",
+        )
     folder = known.find()
     if folder is None:
         if not known.mirrors:
