@@ -16,9 +16,9 @@ Every report of synthgen is made of these pieces:
     )
     path.write_text(text, encoding="utf-8")
 
-A piece is a `Markup`: text that is already HTML. Every plain `str` or number handed in (titles, cells, captions,
-class names of the user) is escaped, so `<script>` in a class name shows as these letters. `group` puts pieces
-together. Nothing here knows of any metric, model or file layout.
+A piece is a `Markup`: text that is already HTML. Every plain `str` or number handed in (titles, cells,
+captions, class names of the user) is escaped, so `<script>` in a class name shows as these letters. `group`
+puts pieces together. Nothing here knows of any metric, model or file layout.
 """
 
 from __future__ import annotations

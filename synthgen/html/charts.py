@@ -48,7 +48,7 @@ class _Axis:
             return [self.low]
         raw = span / count
         power = 10.0 ** math.floor(math.log10(raw))
-        step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
+        step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.75)
         first = math.ceil(self.low / step - 1e-9)
         return [round(index * step, 12) for index in range(first, math.floor(self.high / step + 1e-9) + 1)]
 

@@ -163,7 +163,13 @@ def data_island(name: str, value: Any) -> Markup:
 
 
 def page(
-    title: str, sections: Sequence[Section], *, lead: Text = None, footer: Text = None, script: str = ""
+    title: str,
+    sections: Sequence[Section],
+    *,
+    lead: Text = None,
+    footer: Text = None,
+    script: str = "",
+    style: str = "",
 ) -> str:
     """The whole document.
 
@@ -174,6 +180,7 @@ def page(
         footer: the last line, e.g. version and date.
         script: JavaScript of the page, appended after the sections. Trusted: never built from user text
             (hand user text over through `data_island`).
+        style: CSS of the page, appended to the common one. Trusted likewise.
     """
     anchors = _distinct([part.anchor for part in sections])
     links = "".join(f'<a href="#{a}">{escape(s.title)}</a>' for a, s in zip(anchors, sections, strict=True))
@@ -187,7 +194,7 @@ def page(
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
             '<meta name="color-scheme" content="light dark">',
-            f"<title>{escape(title)}</title>\n<style>{STYLE}</style></head>\n<body><main>",
+            f"<title>{escape(title)}</title>\n<style>{STYLE}{style}</style></head>\n<body><main>",
             f"<header><h1>{escape(title)}</h1>",
             f'<p class="lead">{escape(lead)}</p>' if lead is not None else "",
             f'<nav aria-label="contents">{links}</nav>' if len(sections) > 3 else "",

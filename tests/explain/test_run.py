@@ -1,0 +1,165 @@
+"""The folder that `synthgen explain` leaves, with a really trained little model."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+from synthgen.errors import StoppedError, UsageError
+from synthgen.explain.run import Request, explain_to_folder
+from synthgen.generation.model import Model, load
+from synthgen.outputs import MARKER
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def model(tiny_run: Path) -> Model:
+    return load(tiny_run, device="cpu")
+
+
+@pytest.fixture(scope="module")
+def folder(model: Model, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("explain") / "why"
+    request = Request(5, steps=6, seed=3, methods=("trajectory", "evidence"), invocation="synthgen explain x")
+    explain_to_folder(model, out, request)
+    return out
+
+
+def test_arrays_end_in_what_sample_gives(model: Model, folder: Path) -> None:
+    arrays = load_file(folder / "trajectory.safetensors")
+    assert arrays["x"].shape == (7, 5, 1, 8, 8) and arrays["x0_hat"].shape == (6, 5, 1, 8, 8)
+    final = np.rint((np.clip(arrays["x"][-1], -1, 1) + 1) * 127.5).astype(np.uint8)
+    np.testing.assert_array_equal(np.moveaxis(final, 1, -1), model.sample(5, steps=6, seed=3))
+    assert arrays["labels"].tolist() == [0, 1, 0, 1, 0] and arrays["keys"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_summary_tells_how_it_was_made_and_agrees_with_the_arrays(model: Model, folder: Path) -> None:
+    summary = json.loads((folder / "summary.json").read_text())
+    arrays = load_file(folder / "trajectory.safetensors")
+    assert summary["checkpoint_sha256"] == model.sha256
+    assert (summary["seed"], summary["sampler_steps"], summary["guidance_scale"]) == (3, 6, 1.0)
+    assert [sample["class_name"] for sample in summary["samples"]] == ["top", "bottom"] * 2 + ["top"]
+    first, final = (np.clip(a, -1, 1).astype(float) for a in (arrays["x0_hat"][0], arrays["x"][-1]))
+    distance = np.sqrt(((first - final) ** 2).mean(axis=(1, 2, 3)))
+    np.testing.assert_allclose(summary["trajectory"]["per_step"][0]["rms_to_final"], distance, rtol=1e-5)
+    assert summary["trajectory"]["per_step"][-1]["median_rms_to_final"] < 1e-3  # the last step leaves x0_hat
+    assert "not a causal account" in summary["trajectory"]["caveat"]
+    assert set(summary["files"]) == {path.name for path in folder.iterdir()} - {MARKER}
+
+
+def test_evidence_lies_where_the_class_was_planted(folder: Path) -> None:
+    """The training images differ between the classes only in two corners, half of the area; the rest is noise."""
+    evidence = load_file(folder / "evidence.safetensors")
+    summary = json.loads((folder / "summary.json").read_text())["evidence"]
+    np.testing.assert_allclose(evidence["values"].sum(axis=(1, 2, 3)), evidence["scalars"], rtol=1e-4)
+    assert (evidence["scalars"] > 0).all()
+    values = evidence["values"][:, 0]
+    assert (values[:, :4, :4].sum() + values[:, 4:, 4:].sum()) / values.sum() > 0.8
+    assert summary["rivals"] == ["bottom", "top"] * 2 + ["bottom"]
+    assert summary["checks"][0]["value"] > 0.5
+
+
+def test_pictures_open_and_have_a_place_for_every_step(folder: Path) -> None:
+    with Image.open(folder / "trajectory.gif") as animation:
+        assert animation.n_frames == 7
+    with Image.open(folder / "trajectory.png") as picture:
+        assert picture.width > 7 * 80 and picture.height > 10 * 80
+    with Image.open(folder / "evidence.png") as picture:
+        assert picture.width > 5 * 130
+
+
+class Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def test_page_has_a_slider_with_a_word_for_each_step_and_needs_no_network(folder: Path) -> None:
+    text = (folder / "index.html").read_text(encoding="utf-8")
+    page = Page()
+    page.feed(text)
+    for tag, attrs in page.found:
+        for name in ("src", "href"):
+            assert (attrs.get(name) or "#").startswith(("data:", "#")), (tag, attrs)
+    slider = next(attrs for tag, attrs in page.found if attrs.get("id") == "trajectory-step")
+    island = re.search(r'<script type="application/json" id="trajectory-data">(.*?)</script>', text)
+    assert island is not None
+    told = json.loads(island[1])["told"]
+    assert slider["max"] == str(len(told) - 1) == "6" and told[-1] == "final image"
+    assert "not a causal account" in text and "synthgen explain x" in text
+    assert len(text) < 400_000
+
+
+def test_reels_in_the_page_are_the_steps_side_by_side(folder: Path) -> None:
+    import base64
+
+    page = Page()
+    page.feed((folder / "index.html").read_text(encoding="utf-8"))
+    reels = [
+        attrs for tag, attrs in page.found if tag == "img" and "translateX" in (attrs.get("style") or "")
+    ]
+    assert len(reels) == 2 * 5
+    content = base64.b64decode(str(reels[1]["src"]).split(",")[1])
+    guesses = load_file(folder / "trajectory.safetensors")["x0_hat"][:, 0, 0]
+    shown = np.asarray(Image.open(io.BytesIO(content)))
+    assert shown.shape == (8, 7 * 8)
+    level = np.maximum(1.0, np.sqrt((load_file(folder / "trajectory.safetensors")["x0_hat"][2] ** 2).mean()))
+    expected = np.rint((np.clip(guesses[2] / level, -1, 1) + 1) * 127.5)
+    np.testing.assert_allclose(shown[:, 16:24], expected, atol=1)
+
+
+def test_names_of_classes_are_shown_as_text(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "class_names", ("<script>alert(1)</script>", "b&b"))
+    explain_to_folder(model, tmp_path / "why", Request(2, steps=2, methods=("trajectory", "evidence")))
+    text = (tmp_path / "why" / "index.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in text and "&lt;script&gt;alert(1)" in text and "b&amp;b" in text
+
+
+def test_nothing_is_lost_or_half_written(model: Model, tmp_path: Path) -> None:
+    out = tmp_path / "why"
+    with pytest.raises(StoppedError):
+        explain_to_folder(model, out, Request(1, steps=1), should_stop=lambda: True)
+    assert list(tmp_path.iterdir()) == []
+    explain_to_folder(model, out, Request(1, steps=1))
+    before = (out / "summary.json").read_bytes()
+    with pytest.raises(UsageError, match="exists already"):
+        explain_to_folder(model, out, Request(1, steps=2))
+    with pytest.raises(UsageError, match="unknown class"):
+        explain_to_folder(model, out, Request(1, labels=("no such",)), force=True)
+    assert (out / "summary.json").read_bytes() == before
+    explain_to_folder(model, out, Request(1, steps=2), force=True)
+    assert json.loads((out / "summary.json").read_text())["sampler_steps"] == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["why"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        (Request(methods=()), "no method"),
+        (Request(methods=("trajektory",)), "did you mean 'trajectory'"),
+        (Request(samples=0), "1 sample or more"),
+        (Request(samples=10_000_000), "GiB"),
+        (Request(samples=65), "samples can be followed at once"),
+        (Request(sampler="dpm", steps=1), "unknown sampler"),
+    ],
+)
+def test_requests_that_cannot_be_met_are_refused_before_anything_is_written(
+    model: Model, tmp_path: Path, request_: Request, message: str
+) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        explain_to_folder(model, tmp_path / "why", request_)
+    assert list(tmp_path.iterdir()) == []
