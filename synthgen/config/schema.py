@@ -154,7 +154,7 @@ class SamplingConfig(Section):
     guidance_interval: tuple[float, float] = Field(
         (0.0, 1e9), description="guide only where sigma/alpha lies in this interval"
     )
-    block_size: int = Field(64, ge=1, description="samples computed together; part of what the pixels depend on")
+    block_size: int = Field(32, ge=1, description="samples computed together; part of what the pixels depend on")
 
     @field_validator("guidance_interval")
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.loop import run_table
 from synthgen.diffusion.samplers import SamplerTable, build_table
 from synthgen.generation.noise import noise
+from synthgen.generation.parallel import in_order, one_thread
 
 StepCallback = Callable[[int, torch.Tensor, torch.Tensor], None]
 """Called at each row of the table with (row, x as the network saw it, x0_hat)."""
@@ -27,7 +28,7 @@ class Recipe:
     eta: float = 0.0
     guidance_scale: float = 1.0
     guidance_interval: tuple[float, float] = (0.0, 1e9)
-    block_size: int = 64
+    block_size: int = 32
 
 
 class Engine:
@@ -86,24 +87,28 @@ class Engine:
         on_device = None
         if labels is not None:
             on_device = torch.from_numpy(np.pad(labels, (0, padding), mode="edge")).to(self.device)
-        x = self._sigmas[0] * draw(0)
-        x = run_table(
-            self.table,
-            lambda x, level: self._denoise(x, level, on_device),
-            x,
-            lambda index: draw(index + 1),
-            callback=callback,
-        )
+        with one_thread(self.device):
+            x = run_table(
+                self.table,
+                lambda x, level: self._denoise(x, level, on_device),
+                self._sigmas[0] * draw(0),
+                lambda index: draw(index + 1),
+                callback=callback,
+            )
         return x[: block - padding]
 
-    def pixels(self, keys: np.ndarray, labels: np.ndarray | None, seed: int) -> np.ndarray:
-        """Samples as uint8 (len(keys), H, W, C), in blocks; any number of sample numbers."""
+    def blocks(self, keys: np.ndarray, labels: np.ndarray | None, seed: int) -> Iterator[np.ndarray]:
+        """Samples of any number of keys as uint8 (n, H, W, C) blocks, n = block_size but for the last, in order."""
         size = self.recipe.block_size
-        parts = [
-            self.codec.decode(
-                self.latents(keys[i : i + size], None if labels is None else labels[i : i + size], seed)
-            ).cpu()
-            for i in range(0, len(keys), size)
-        ]
-        shape = (0, self.codec.height, self.codec.width, self.codec.channels)
-        return torch.cat(parts).numpy() if parts else np.empty(shape, np.uint8)
+
+        def one(index: int) -> np.ndarray:
+            block = slice(index * size, (index + 1) * size)
+            latents = self.latents(keys[block], None if labels is None else labels[block], seed)
+            pixels: np.ndarray = self.codec.decode(latents).cpu().numpy()
+            return pixels
+
+        return in_order(one, -(-len(keys) // size), self.device)
+
+    def pixels(self, keys: np.ndarray, labels: np.ndarray | None, seed: int) -> np.ndarray:
+        """Samples as uint8 (len(keys), H, W, C)."""
+        return np.concatenate(list(self.blocks(keys, labels, seed)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -44,7 +44,6 @@ class SamplePlan:
     format: str
     precision: str
     device: str
-    threads: int
     torch: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -86,7 +85,6 @@ def plan_samples(
         format,
         str(model.denoiser.precision).removeprefix("torch."),
         str(model.device),
-        torch.get_num_threads(),
         torch.__version__,
     )
 
@@ -191,26 +189,29 @@ class _Job:
         found = np.bincount(self.labels[:done], minlength=len(self.model.class_names))
         return {name: int(number) for name, number in zip(self.model.class_names, found, strict=True) if number}
 
-    def run(self, report: Any, should_stop: ShouldStop) -> None:
+    def run(self, report: Callable[[int], None], should_stop: ShouldStop) -> None:
         """Make the missing chunks. Writing happens beside the next chunk's arithmetic, one chunk at a time."""
         engine = self.model.engine(self.plan.recipe)
         block = engine.recipe.block_size
         chunk_size = max(block, _CHUNK // block * block)  # blocks never straddle chunks
+        start = self.done
+        keys = np.arange(start, self.plan.count)
+        labels = None if self.labels is None else self.labels[start:]
+        parts: list[np.ndarray] = []
+        held = 0
         pending: Future[dict[str, Any]] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="writer") as pool:
-            for start in range(self.done, self.plan.count, chunk_size):
-                keys = np.arange(start, min(start + chunk_size, self.plan.count))
-                parts = []
-                for i in range(0, len(keys), block):
-                    if should_stop():
-                        self._settle(pending)
-                        raise StoppedError(f"stopped after {self.done:,} of {self.plan.count:,} samples; they are kept")
-                    part = keys[i : i + block]
-                    given = None if self.labels is None else self.labels[part]
-                    parts.append(engine.pixels(part, given, self.plan.seed))
-                    report(int(part[-1]) + 1)
-                self._settle(pending)
-                pending = pool.submit(self._write, start, np.concatenate(parts))
+            for pixels in engine.blocks(keys, labels, self.plan.seed):
+                parts.append(pixels)
+                held += len(pixels)
+                report(start + held)
+                if held >= chunk_size or start + held == self.plan.count:
+                    self._settle(pending)
+                    pending = pool.submit(self._write, start, np.concatenate(parts))
+                    start, held, parts = start + held, 0, []
+                if should_stop() and start < self.plan.count:
+                    self._settle(pending)
+                    raise StoppedError(f"stopped after {self.done:,} of {self.plan.count:,} samples; they are kept")
             self._settle(pending)
 
     def _write(self, start: int, images: np.ndarray) -> dict[str, Any]:

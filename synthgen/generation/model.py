@@ -149,15 +149,15 @@ class Model:
         engine = self.engine(self.recipe(sampler=sampler, steps=steps, eta=eta, guidance_scale=guidance_scale))
         given = self.labels_for(start, count, labels)
         keys = np.arange(start, start + count)
-        size = engine.recipe.block_size
         images = np.empty((count, self.codec.height, self.codec.width, self.codec.channels), np.uint8)
+        done = 0
         with reporter.progress("sampling", count, "images") as progress:
-            for i in range(0, count, size):
-                if should_stop():
-                    raise StoppedError(f"stopped after {i:,} of {count:,} samples")
-                block = slice(i, i + size)
-                images[block] = engine.pixels(keys[block], None if given is None else given[block], seed)
-                progress.update(min(i + size, count))
+            for block in engine.blocks(keys, given, seed):
+                images[done : done + len(block)] = block
+                done += len(block)
+                progress.update(done)
+                if should_stop() and done < count:
+                    raise StoppedError(f"stopped after {done:,} of {count:,} samples")
         return images
 
     def trajectory(

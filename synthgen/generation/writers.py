@@ -17,6 +17,7 @@ from typing import IO, Protocol
 
 import numpy as np
 
+from synthgen.data.classes import class_folder as safe_name
 from synthgen.errors import UsageError
 from synthgen.outputs import atomic_write, sync_folder
 from synthgen.rendering import png_bytes
@@ -159,18 +160,6 @@ def build_writer(format_: str, out: Path, class_names: tuple[str, ...], shape: t
     if format_ == "idx":
         return IdxWriter(out, class_names, shape)
     raise UsageError(f"unknown format '{format_}'", f"use one of {', '.join(FORMATS)}")
-
-
-def safe_name(name: str, index: int, names: tuple[str, ...]) -> str:
-    """A class's folder name: the class name itself where it is a plain file name, else a numbered one.
-
-    Class names come from a checkpoint, which may be anybody's: none may lead out of the folder.
-    """
-    plain = name not in ("", ".", "..") and not name.startswith(".") and len(name.encode()) <= 200
-    if plain and not set(name) & set('/\\:*?"<>|\0') and name.isprintable():
-        return name
-    kept = "".join(letter if letter.isalnum() or letter in "-_ " else "_" for letter in name)[:60].strip()
-    return f"class-{index:0{len(str(len(names)))}d}-{kept}" if kept else f"class-{index}"
 
 
 def digest(images: np.ndarray) -> str:

@@ -26,6 +26,13 @@ class ImageNetwork(nn.Module):
         return output
 
 
+def fitting_size(config: ModelConfig, height: int, width: int) -> tuple[int, int]:
+    """The size nearest to height x width whose sides are divisible by 2^(levels - 1), as the U-Net's skips need."""
+    multiple = 2 ** (len(config.channels) - 1)
+    near = [max(multiple, round(side / multiple) * multiple) for side in (height, width)]
+    return near[0], near[1]
+
+
 def unet_arguments(config: ModelConfig, shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
     """Arguments of `UNet2DModel` for images of `shape` (H, W, C); `num_classes` 0 means unconditional.
 
@@ -33,12 +40,11 @@ def unet_arguments(config: ModelConfig, shape: tuple[int, int, int], num_classes
     """
     height, width, channels = shape
     levels = len(config.channels)
-    multiple = 2 ** (levels - 1)
-    if height % multiple or width % multiple:
-        near = [max(multiple, round(side / multiple) * multiple) for side in (height, width)]
+    near = fitting_size(config, height, width)
+    if near != (height, width):
         raise UsageError(
             f"images of {height} x {width} pixels do not fit {levels} resolutions: each side must be divisible by "
-            f"{multiple}",
+            f"{2 ** (levels - 1)}",
             f"set data.image_size to [{near[0]}, {near[1]}], or give model.channels fewer entries",
         )
     resolutions = [height // 2**level for level in range(levels)]

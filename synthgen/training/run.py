@@ -17,6 +17,7 @@ from synthgen.data import load_images
 from synthgen.data.dataset import ImageCodec, ImageData
 from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.generation.building import build_denoiser
+from synthgen.models.images import fitting_size
 from synthgen.outputs import atomic_write, check_output, prepare_output
 from synthgen.reporting import NullReporter, Progress, Reporter
 from synthgen.runs import list_checkpoints
@@ -42,17 +43,31 @@ class TrainResult:
 
 
 def load_data(config: Config, reporter: Reporter | None = None) -> ImageData:
-    """The training images that a config names."""
+    """The training images that a config names, at a size that the network can halve as often as it must."""
     settings = config.data
-    return load_images(
-        settings.source,
-        image_size=settings.image_size,
-        channels=settings.channels,
-        classes=settings.classes,
-        limit=settings.limit,
-        max_bad=settings.max_bad,
-        reporter=reporter or NullReporter(),
+    reporter = reporter or NullReporter()
+
+    def at(size: int | tuple[int, int] | None) -> ImageData:
+        return load_images(
+            settings.source,
+            image_size=size,
+            channels=settings.channels,
+            classes=settings.classes,
+            limit=settings.limit,
+            max_bad=settings.max_bad,
+            reporter=reporter,
+        )
+
+    data = at(settings.image_size)
+    height, width = data.shape[:2]
+    fitting = fitting_size(config.model, height, width)
+    if settings.image_size is not None or fitting == (height, width):
+        return data
+    reporter.info(
+        f"images of {height} x {width} become {fitting[0]} x {fitting[1]}, which {len(config.model.channels)} "
+        "resolutions can share (set data.image_size to choose)"
     )
+    return at(fitting)
 
 
 def plan(config: Config, data: ImageData) -> tuple[ImageCodec, tuple[str, ...]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from synthgen.checkpoints import load_checkpoint, save_checkpoint
 from synthgen.errors import StoppedError, SynthgenError, UsageError
@@ -40,6 +41,17 @@ def test_sample_k_is_the_same_in_every_request(model: Model, sampler: str) -> No
 
 def test_another_process_would_draw_the_same(model: Model, tiny_run: Path) -> None:
     np.testing.assert_array_equal(model.sample(8), load(tiny_run, device="cpu").sample(8))
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_the_number_of_threads_changes_nothing(model: Model, threads: int) -> None:
+    alone = model.sample(100, seed=1)
+    torch.set_num_threads(threads)
+    try:
+        np.testing.assert_array_equal(model.sample(100, seed=1), alone)
+        assert torch.get_num_threads() == threads, "the caller's setting is kept"
+    finally:
+        torch.set_num_threads(1)
 
 
 def test_the_trajectory_ends_in_the_sample(model: Model) -> None:

@@ -19,7 +19,7 @@ from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.reporting import NullReporter
 from synthgen.runs import list_checkpoints
 from synthgen.training.metrics import read_metrics
-from synthgen.training.run import train
+from synthgen.training.run import load_data, train
 from tests.conftest import TINY
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -175,6 +175,16 @@ def test_unlabelled_data_trains_unconditionally(corners_npz: Path, tmp_path: Pat
     with pytest.raises(UsageError, match="has no labels"):
         settings = config(corners_npz, "model.conditioning=class", training__steps=2)
         train(settings, tmp_path / "other", device="cpu", data=plain)
+
+
+def test_an_odd_size_is_fitted_unless_it_was_asked_for(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (6, 11, 30, 3), dtype=np.uint8)
+    path = tmp_path / "odd.npz"
+    np.savez(path, images=images)
+    assert load_data(config(path, "model.channels=[8, 8, 8]")).shape == (12, 32, 3)
+    with pytest.raises(UsageError, match="divisible by 4"):
+        settings = config(path, "model.channels=[8, 8, 8]", "data.image_size=[11, 30]", training__steps=1)
+        train(settings, tmp_path / "run", device="cpu")
 
 
 def test_flat_images_are_refused(corners_npz: Path, tmp_path: Path) -> None:
