@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from synthgen import __version__
-from synthgen.commands import config, data, doctor, explain, sample, train
+from synthgen.commands import config, data, doctor, explain, export, sample, train
 
 app = typer.Typer(
     name="synthgen",
@@ -42,6 +42,7 @@ def _root(
 app.command()(train.train)
 app.command()(sample.sample)
 app.command()(explain.explain)
+app.command()(export.export)
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")
 app.command()(doctor.doctor)

@@ -16,6 +16,7 @@ FLOORS = [
     {"errors", "reporting", "stopping", "rendering", "devices", "outputs", "config", "html"},
     {"checkpoints", "diffusion", "models", "data"},
     {"training", "generation", "evaluation", "downstream", "explain", "export", "runs", "diagnosis"},
+    {"quickstart"},
     {"console", "commands", "cli"},
 ]
 """Imports run downwards: a room sees its own floor and those before it."""
@@ -89,6 +90,12 @@ BANNED_CALLS = {
 BANNED_ARGUMENTS = {("allow_pickle", True), ("weights_only", False), ("shell", True)}
 
 
+PERMITTED = {
+    # Published as .pth only; read with weights_only, after its checksum is known. Nothing else may come from a pickle.
+    "evaluation/inception.py": {"imports pickle", "calls torch.load"},
+}
+
+
 def unsafe(path: Path) -> Iterator[str]:
     for line, module in imports(path):
         if module.split(".")[0] in BANNED_MODULES:
@@ -106,7 +113,8 @@ def unsafe(path: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_nothing_read_can_run(path: Path) -> None:
-    assert list(unsafe(path)) == []
+    permitted = PERMITTED.get(path.relative_to(PACKAGE).as_posix(), set())
+    assert [text for text in unsafe(path) if text.split(": ")[1] not in permitted] == []
 
 
 def test_the_ban_bites(tmp_path: Path) -> None:
