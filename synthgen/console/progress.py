@@ -61,7 +61,9 @@ class Pace:
 
 
 def amount_text(completed: float, total: float | None, unit: str) -> str:
-    """`1,200/60,000 images`."""
+    """`1,200/60,000 images`; time is written as time: `0:40/2:00`."""
+    if unit == "s":
+        return duration(completed) + (f"/{duration(total)}" if total is not None else "")
     done = f"{completed:,.0f}"
     return f"{done} {unit}" if total is None else f"{done}/{total:,.0f} {unit}"
 
@@ -95,7 +97,7 @@ class PlainProgress:
     def finish(self) -> None:
         """The closing line; a short piece of work inside another has none."""
         if self._spoke or not self._inner:
-            self._say([f"took {duration(self._pace.elapsed)}"])
+            self._say([] if self._unit == "s" else [f"took {duration(self._pace.elapsed)}"])
 
     def _say(self, extra: list[str]) -> None:
         amount = amount_text(self._pace.completed, self._pace.total, self._unit)
@@ -117,7 +119,8 @@ class _LiveTask:
         self._show([*ahead, *field_texts(fields)])
 
     def finish(self) -> None:
-        self._show([duration(self._pace.elapsed), *field_texts(self._fields)])
+        took = [] if self._unit == "s" else [duration(self._pace.elapsed)]
+        self._show([*took, *field_texts(self._fields)])
 
     def _show(self, parts: list[str]) -> None:
         amount = amount_text(self._pace.completed, self._pace.total, self._unit)

@@ -85,6 +85,18 @@ def test_a_log_gets_a_line_at_the_start_every_ten_seconds_and_at_the_end() -> No
     ]
 
 
+def test_work_measured_in_time_is_written_as_time() -> None:
+    clock, lines = Clock(), list[str]()
+    line = PlainProgress(lines.append, "training", Pace(120, clock), "s", inner=False)
+    for second in range(1, 121, 3):
+        clock.now = 100 + second
+        line.update(second)
+    line.finish()
+    assert lines[0] == "training: 0:00/2:00"
+    assert lines[1] == "training: 0:10/2:00, 1:50 left"
+    assert lines[-1] == "training: 1:58/2:00"
+
+
 def test_short_work_inside_other_work_is_silent_in_a_log() -> None:
     lines: list[str] = []
     display = ProgressDisplay(None, lines.append)
