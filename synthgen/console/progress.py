@@ -69,8 +69,8 @@ def amount_text(completed: float, total: float | None, unit: str) -> str:
 
 
 def field_texts(fields: dict[str, str]) -> list[str]:
-    """`loss 0.12`, and `450 images/s`: a name with a slash is a unit and stands behind its value."""
-    return [f"{value} {name}" if "/" in name else f"{name.replace('_', ' ')} {value}" for name, value in fields.items()]
+    """`loss 0.12`, and `450 images/s`: a value that has its unit needs no name."""
+    return [value if " " in value else f"{name.replace('_', ' ')} {value}" for name, value in fields.items()]
 
 
 class PlainProgress:
