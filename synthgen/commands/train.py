@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,7 +20,7 @@ from synthgen.commands.options import (
 )
 from synthgen.commands.resuming import resume_command, stoppable
 from synthgen.console import Console, command_console
-from synthgen.errors import UsageError, nearest
+from synthgen.errors import UsageError
 from synthgen.outputs import check_output
 
 if TYPE_CHECKING:
@@ -70,7 +70,11 @@ def train(
             "training.epochs": epochs,
             "training.seed": seed,
         }
-        name, settings = _settings(what, config, out, list(set_ or ()), flags, resume)
+        from synthgen.training.choosing import choose_settings
+
+        name, settings = choose_settings(
+            what, config=config, overrides=set_ or (), flags=flags, resumed=out if resume else None
+        )
         run = out or Path("runs") / name
         check_output(run, force=force, resume=resume)
         console.loading("torch", "diffusers")
@@ -93,47 +97,6 @@ def train(
                 should_stop=stop,
             )
         _show_result(console, result, conditional=bool(images.class_names))
-
-
-def _settings(
-    what: str | None,
-    config: Path | None,
-    out: Path | None,
-    overrides: list[str],
-    flags: dict[str, Any],
-    resume: bool,
-) -> tuple[str, Config]:
-    """The run's default name and its config, from WHAT, --config, --data, or the run that is resumed."""
-    from synthgen.config.loading import load_config
-    from synthgen.config.presets import preset_names
-
-    if what and config:
-        raise UsageError(f"WHAT is '{what}' and --config is {config}: give one of them")
-    source: str | Path | None = config
-    if what and (what in preset_names() or Path(what).suffix in (".yaml", ".yml")):
-        source = what if what in preset_names() else Path(what)
-    elif what:
-        from synthgen.data import known_sources
-
-        if flags["data.source"]:
-            raise UsageError(f"WHAT is '{what}' and --data is {flags['data.source']}: give one of them")
-        if what not in known_sources() and not Path(what).exists():
-            near = nearest(what, [*preset_names(), *known_sources()])
-            raise UsageError(
-                f"'{what}' is neither a preset, a config file, a data set nor a folder{near}",
-                "`synthgen config list` names the presets, `synthgen data list` the data sets",
-            )
-        flags = {**flags, "data.source": what}
-    if source is None and resume and out and (out / "config.yaml").is_file():
-        source = out / "config.yaml"
-    elif source is None and flags["data.source"]:
-        known = str(flags["data.source"])
-        source = known if known in preset_names() else "images"
-    elif source is None:
-        raise UsageError("nothing to train on", "give a preset (`synthgen train mnist`), --config FILE or --data DIR")
-    settings = load_config(source, overrides, flags)
-    stem = Path(str(flags["data.source"])).name if flags["data.source"] else Path(str(source)).stem
-    return stem.split(".")[0] or "run", settings
 
 
 def _show_plan(console: Console, run: Path, settings: Config, images: ImageData, device: str) -> None:

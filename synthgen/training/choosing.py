@@ -1,0 +1,74 @@
+"""Which settings a request to train means: a preset, a config file, data, or the run that is resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from synthgen.config.loading import load_config
+from synthgen.config.presets import preset_names
+from synthgen.config.schema import Config
+from synthgen.errors import UsageError, nearest
+
+GENERIC = "images"
+"""The preset under data that has none of its own."""
+
+
+class Choice(NamedTuple):
+    """The settings of a run, and a name for its folder."""
+
+    name: str
+    config: Config
+
+
+def choose_settings(
+    what: str | Path | None = None,
+    *,
+    config: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    flags: Mapping[str, object] | None = None,
+    resumed: Path | None = None,
+) -> Choice:
+    """Settle what to train.
+
+    Args:
+        what: a preset's name, a config file, a data set's name, or a path of data.
+        config: a preset's name or a config file. overrides: `key=value` texts.
+        flags: dotted keys and values that win over all; None means not given.
+        resumed: the run folder to go on with, whose config is taken when nothing else is named.
+    Raises: UsageError for what is unknown, contradictory or missing.
+    """
+    flags = dict(flags or {})
+    data = flags.get("data.source")
+    what = None if what is None else str(what)
+    if what and config:
+        raise UsageError(f"WHAT is '{what}' and --config is {config}: give one of them")
+    source: str | Path | None = config
+    if what and (what in preset_names() or Path(what).suffix in (".yaml", ".yml")):
+        source = what if what in preset_names() else Path(what)
+    elif what:
+        if data:
+            raise UsageError(f"WHAT is '{what}' and --data is {data}: give one of them")
+        _check_data(what)
+        data = flags["data.source"] = what
+    if source is None and resumed and (resumed / "config.yaml").is_file():
+        source = resumed / "config.yaml"
+    elif source is None and data:
+        source = str(data) if data in preset_names() else GENERIC
+    elif source is None:
+        raise UsageError("nothing to train on", "give a preset (`synthgen train mnist`), --config FILE or --data DIR")
+    stem = Path(str(data)).name if data else Path(str(source)).stem
+    return Choice(stem.split(".")[0] or "run", load_config(source, overrides, flags))
+
+
+def _check_data(what: str) -> None:
+    from synthgen.data import known_sources
+
+    if what in known_sources() or Path(what).exists():
+        return
+    near = nearest(what, [*preset_names(), *known_sources()])
+    raise UsageError(
+        f"'{what}' is neither a preset, a config file, a data set nor a folder{near}",
+        "`synthgen config list` names the presets, `synthgen data list` the data sets",
+    )
