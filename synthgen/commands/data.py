@@ -33,7 +33,7 @@ ChannelsOption = Annotated[
 
 @app.command("list")
 def list_sets(json: JsonOption = False, quiet: QuietOption = False, color: ColorOption = Color.auto) -> None:
-    """Name the data sets that are known, and where each is on this machine."""
+    """Name the known data sets and where they are."""
     with command_console(json=json, quiet=quiet, color=color) as console:
         from synthgen.data.registry import KNOWN_SETS
 
@@ -71,7 +71,10 @@ def inspect(
     quiet: QuietOption = False,
     color: ColorOption = Color.auto,
 ) -> None:
-    """Read a whole data set and say what it holds: sizes, classes, unreadable files, duplicates."""
+    """Say what a data set holds.
+
+    Reads all of it: sizes, modes, classes, unreadable files, duplicates, and a picture of a few images of each class.
+    """
     with command_console(json=json, quiet=quiet, color=color) as console:
         size = _parse_size(image_size)
         if preview is not None:
@@ -106,9 +109,9 @@ def prepare(
     quiet: QuietOption = False,
     color: ColorOption = Color.auto,
 ) -> None:
-    """Decode a data set once, at its training size, into a folder that is mapped instead of read.
+    """Decode a data set once, at its training size.
 
-    For sets that do not fit in memory. Interrupted, the same command goes on where it stopped.
+    The folder it makes is mapped instead of read, for sets that do not fit in memory. Interrupted, the same command goes on where it stopped.
     """
     with command_console(json=json, quiet=quiet, color=color) as console:
         size = _parse_size(image_size)

@@ -105,7 +105,7 @@ class BadFiles:
     def add(self, bad: tuple[Bad, ...]) -> None:
         """Raises UsageError naming the files when there are more than allowed."""
         self.found += bad
-        if len(self.found) > self.allowed:
+        if bad and len(self.found) > self.allowed:
             raise UsageError(self._message(), self._hint())
 
     def _message(self) -> str:

@@ -45,7 +45,7 @@ def scan(store: Store, split: str, *, name: str, licence: str = "") -> FileSet:
     """The images of `store` in a split ("train", "test" or "all"). Raises UsageError when there are none."""
     files = store.names()
     images = [file for file in files if _suffix(file) in SUFFIXES]
-    images = _without_grid(images, set(files))
+    images = _without_grid(images, files)
     if not images:
         raise UsageError(_no_images(store, files), "Images are files such as .png, .jpg, .webp or .tif.")
     tables = [file for file in files if file.rpartition("/")[2] in METADATA]
@@ -90,12 +90,13 @@ def _suffix(file: str) -> str:
     return f".{suffix.lower()}" if dot and base else ""
 
 
-def _without_grid(images: list[str], files: set[str]) -> list[str]:
+def _without_grid(images: list[str], files: list[str]) -> list[str]:
     """Less the overview picture that `synthgen sample` leaves beside its manifest."""
+    manifests = {file for file in files if file.endswith(MANIFEST)}
     return [
         file
         for file in images
-        if not (file.rpartition("/")[2] == _GRID and f"{file[: -len(_GRID)]}{MANIFEST}" in files)
+        if not (file.rpartition("/")[2] == _GRID and f"{file[: -len(_GRID)]}{MANIFEST}" in manifests)
     ]
 
 
@@ -158,18 +159,21 @@ def _from_table(store: Store, table: str, folder: str, images: list[str], inside
 
 
 def _from_folders(folder: str, inside: list[str]) -> _Part:
-    below = [(file, file[len(folder) :].partition("/")) for file in inside]
-    loose = [file for file, (_, slash, _) in below if not slash]
-    classes = {first for _, (first, slash, _) in below if slash}
-    if not classes or classes == {UNLABELLED}:
-        if classes and loose:
-            return _Part([(file, None) for file in loose], [f"The images in {folder}{UNLABELLED}/ were left out."])
-        return _Part([(file, None) for file in inside], [])
-    if len(classes) == 1 and loose:
+    known: dict[str, str] = {}  # one string per class, not one per file: there may be a million files
+    items: list[_Item] = []
+    for file in inside:
+        first, slash, _ = file[len(folder) :].partition("/")
+        items.append((file, known.setdefault(first, first) if slash else None))
+    loose = [(file, None) for file, label in items if label is None]
+    if not known or set(known) == {UNLABELLED}:
+        if known and loose:
+            return _Part(list(loose), [f"The images in {folder}{UNLABELLED}/ were left out."])
+        return _Part([(file, None) for file, _ in items], [])
+    if len(known) == 1 and loose:
         # One folder beside many images is a folder of something else, thumbnails say, not the only class.
-        return _Part([(file, None) for file in loose], [f"The images in {folder}{classes.pop()}/ were left out."])
+        return _Part(list(loose), [f"The images in {folder}{next(iter(known))}/ were left out."])
     notes = [f"{len(loose):,} image(s) beside the class folders were left out."] if loose else []
-    return _Part([(file, first) for file, (first, slash, _) in below if slash], notes)
+    return _Part([item for item in items if item[1] is not None], notes)
 
 
 def _class_names(parts: Iterable[_Part], manifest: Manifest) -> dict[str, str]:

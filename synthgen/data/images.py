@@ -59,9 +59,10 @@ def load_images(
         basis = wish.choose(open_source(source, "train", reporter, should_stop))
     bad = BadFiles(str(source), max_bad)
     if isinstance(contents, ArraySet) and is_prepared(Path(str(source)).expanduser()):
-        bad.add(skipped_in(Path(str(source)).expanduser(), split))
+        bad.found += skipped_in(Path(str(source)).expanduser(), split)  # allowed for when it was prepared
+    before = len(bad.found)
     data = Loader(wish, bad, reporter, should_stop).load(contents, basis)
-    if bad.found:
+    if len(bad.found) > before:
         reporter.warn(bad.warning())
     return data
 
@@ -96,7 +97,7 @@ def prepare(
 ) -> Preparation:
     """Decode every split of `source` once into the folder `out`, which `load_images` maps into memory.
 
-    Memory stays constant in the number of images, but for about 150 bytes each for the list of files. An interrupted
+    Memory stays constant in the number of images, but for about 250 bytes each for the list of files. An interrupted
     call goes on where it stopped when it is repeated. Arguments and errors as for `load_images`; an existing `out` is
     an error unless `force`.
     """
