@@ -48,6 +48,9 @@ def train(
     steps: Annotated[int | None, typer.Option("--steps", metavar="N", help="Optimizer steps.")] = None,
     epochs: Annotated[float | None, typer.Option("--epochs", metavar="N", help="Passes over the data.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of weights, order and noise.")] = None,
+    max_bad: Annotated[
+        int | None, typer.Option("--max-bad", metavar="N", help="Unreadable images to skip [default: 0].")
+    ] = None,
     set_: SetOption = None,
     device: DeviceOption = "auto",
     resume: ResumeOption = False,
@@ -69,6 +72,7 @@ def train(
             "training.steps": steps,
             "training.epochs": epochs,
             "training.seed": seed,
+            "data.max_bad": max_bad,
         }
         from synthgen.training.choosing import choose_settings
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from synthgen.checkpoints import load_checkpoint
 from synthgen.commands.resuming import resume_command
@@ -65,6 +66,21 @@ def test_train_then_sample(cli: Cli, corners_npz: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "synthetic" / "bottom").glob("*.png"))) == 5
     again = cli("sample", "corners", "--count", 5)
     assert again.returncode == 2 and "synthetic exists already" in again.stderr
+
+
+def test_an_unreadable_image_is_named_and_skipped_only_on_request(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed" / "only"
+    folder.mkdir(parents=True)
+    for index in range(9):
+        pixels = np.random.default_rng(index).integers(0, 256, (16, 12, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    whole = (folder / "4.png").read_bytes()
+    (folder / "4.png").write_bytes(whole[: len(whole) // 2])
+    refused = cli("train", "--data", "mixed", "--steps", 2, *SETTINGS)
+    assert refused.returncode == 2 and "4.png" in refused.stderr and "--max-bad" in refused.stderr
+    assert not (tmp_path / "runs").exists()
+    done = cli("train", "--data", "mixed", "--steps", 2, "--max-bad", 1, *SETTINGS)
+    assert done.returncode == 0 and "4.png" in done.stderr
 
 
 def test_dry_runs_leave_nothing(cli: Cli, corners_npz: Path, tiny_run: Path, tmp_path: Path) -> None:
