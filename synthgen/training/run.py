@@ -126,6 +126,7 @@ def train(
         _restore(out, trainer, horizon, saver, reporter)
     prepare_output(out, force=force, resume=resume)
     atomic_write(out / "config.yaml", dump_config(config).encode())
+    saver.rehearse(trainer)
     batches = Batches(data, config.training.batch_size, config.training.seed, place)
     with MetricsLog(out / "metrics.jsonl", trainer.step) as log:
         run = _Run(config, trainer, batches, horizon, saver, log, reporter, should_stop)

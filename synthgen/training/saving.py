@@ -104,6 +104,14 @@ class Saver:
         self.last_model = path
         prune_checkpoints(self.run, KEEP)
 
+    def rehearse(self, trainer: Trainer) -> None:
+        """Write a state and delete it, before the first step: a full disk must not be found out after the last."""
+        path = self.run / "checkpoints" / "trial.safetensors"
+        try:
+            save_checkpoint(path, trainer.state(), {"kind": "state"})
+        finally:
+            path.unlink(missing_ok=True)
+
     def check_same(self, header: Header, path: Path) -> None:
         """Refuse to resume a run with another config or other data. Raises UsageError naming the differences."""
         differences = _differences(header["config"], self.config.model_dump(mode="json"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from synthgen import checkpoints, outputs
 from synthgen.checkpoints import load_checkpoint, read_header
 from synthgen.config.loading import load_config
 from synthgen.config.schema import Config
@@ -20,6 +22,7 @@ from synthgen.reporting import NullReporter
 from synthgen.runs import list_checkpoints
 from synthgen.training.metrics import read_metrics
 from synthgen.training.run import load_data, train
+from synthgen.training.step import Trainer
 from tests.conftest import TINY
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -175,6 +178,25 @@ def test_unlabelled_data_trains_unconditionally(corners_npz: Path, tmp_path: Pat
     with pytest.raises(UsageError, match="has no labels"):
         settings = config(corners_npz, "model.conditioning=class", training__steps=2)
         train(settings, tmp_path / "other", device="cpu", data=plain)
+
+
+def test_a_full_disk_is_found_out_before_the_first_step(
+    corners_npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_write = outputs.atomic_write
+
+    def full(path: Path, data: bytes) -> None:
+        if len(data) > 10_000:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        real_write(path, data)
+
+    monkeypatch.setattr(checkpoints, "atomic_write", full)
+    steps: list[int] = []
+    monkeypatch.setattr(Trainer, "train_step", lambda self, batches, progress: steps.append(1))
+    with pytest.raises(OSError, match="No space"):
+        train(config(corners_npz, training__steps=3), tmp_path / "run", device="cpu")
+    assert steps == []
+    assert list((tmp_path / "run").rglob("*.safetensors")) == []
 
 
 def test_an_odd_size_is_fitted_unless_it_was_asked_for(tmp_path: Path) -> None:
