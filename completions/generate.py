@@ -29,6 +29,9 @@ KNOWN_VALUES = {
     "--device": ["auto", "cpu", "cuda", "mps"],
     "--data": [*known_sources(), FILES],
     "--real": [*known_sources(), FILES],
+    "--fake": [FILES],
+    "--synthetic": [FILES],
+    "--features": ["domain", "inception", FILES],
 }
 KNOWN_ARGUMENTS = {
     "WHAT": [*preset_names(), FILES],

@@ -15,15 +15,13 @@ import torch
 from packaging.requirements import Requirement
 
 from synthgen import __version__
-from synthgen.data.locations import cache_root
+from synthgen.data.locations import cache_root, data_roots
 from synthgen.data.registry import KNOWN_SETS
 from synthgen.devices import computes_bf16, cpu_flags, pick_device, pick_precision
 from synthgen.errors import SynthgenError
 
 LOW_DISK = 2 * 1024**3
 LOW_MEMORY = 2 * 1024**3
-INCEPTION = "weights-inception-2015-12-05-6726825d.pth"
-"""torch-fidelity's name for the weights behind FID, KID and IS."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,10 @@ class Finding:
 
 def diagnose() -> list[Finding]:
     """Everything worth knowing, in the order to read it. Takes about a second; downloads nothing."""
-    return [*_packages(), *_machine(), *_devices(), *_arithmetic(), *_disk(), *_data(), *_weights()]
+    findings = [*_packages(), *_machine(), *_devices(), *_arithmetic(), *_disk(), *_data()]
+    if not any(finding.broken for finding in findings):
+        findings += _weights()  # asks torch-fidelity and the data folders
+    return findings
 
 
 def _packages() -> Iterator[Finding]:
@@ -170,12 +171,21 @@ def _data() -> Iterator[Finding]:
 
 
 def _weights() -> Iterator[Finding]:
-    place = Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION
-    if place.is_file():
-        yield Finding("weights", "Inception", str(place))
-    else:
-        offline = "offline: --inception-weights FILE, or --features domain"
-        yield Finding("weights", "Inception", "downloaded when FID is first computed", offline)
+    from synthgen.evaluation.domain import BUNDLED
+    from synthgen.evaluation.domain import WEIGHTS as PACKAGED
+    from synthgen.evaluation.inception import WEIGHTS as INCEPTION
+
+    (file,) = INCEPTION.files
+    hub = Path(torch.hub.get_dir()) / "checkpoints"  # where torch-fidelity itself puts it
+    places = [hub, *(root / folder for root in data_roots() for folder in INCEPTION.folders)]
+    found = next((place / file.name for place in places if (place / file.name).is_file()), None)
+    offline = "offline: --inception-weights FILE, or --features domain"
+    value = str(found) if found else "downloaded when it is first asked for"
+    yield Finding("weights", "Inception", value, "" if found else offline)
+    bundled = sorted({name for name, stem in BUNDLED.items() if (PACKAGED / f"{stem}.safetensors").is_file()})
+    yield Finding("weights", "domain features", f"in the package: {', '.join(bundled)}" if bundled else "none")
+    cached = len(list((cache_root() / "extractors").glob("*.safetensors")))
+    yield Finding("weights", "trained extractors", f"{cached} in the cache")
 
 
 def _size(count: int) -> str:
