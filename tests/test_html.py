@@ -76,9 +76,7 @@ def everything() -> str:
                 "Charts",
                 line_chart({EVIL: ([0, 1], [1, 2]), "b": ([0, 1], [2, 1])}, x_label=EVIL, y_label="y"),
             ),
-            section(
-                "Charts", bar_chart([EVIL], [1.0]), figure(image, EVIL, scale=2), command(f"echo '{EVIL}'")
-            ),
+            section("Charts", bar_chart([EVIL], [1.0]), figure(image, EVIL, scale=2), command(f"echo '{EVIL}'")),
             section("More", tiles([(EVIL, EVIL, EVIL)]), data_island("d", {EVIL: [1, 2]})),
         ],
         lead=EVIL,

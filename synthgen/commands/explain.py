@@ -34,9 +34,7 @@ if TYPE_CHECKING:
 def explain(
     run: RunArgument,
     out: OutOption = Path("why"),
-    samples: Annotated[
-        int, typer.Option("--samples", "-n", min=1, metavar="N", help="How many samples.")
-    ] = 8,
+    samples: Annotated[int, typer.Option("--samples", "-n", min=1, metavar="N", help="How many samples.")] = 8,
     class_: Annotated[
         list[str] | None,
         typer.Option("--class", metavar="NAME", help="Only this class; repeatable [default: all, in turn]."),
@@ -84,9 +82,7 @@ def explain(
         request = replace(request, invocation=_invocation(run, out, request))
         with stoppable() as stop:
             model = load(checkpoint, device=device)
-            result = explain_to_folder(
-                model, out, request, force=force, reporter=console.reporter, should_stop=stop
-            )
+            result = explain_to_folder(model, out, request, force=force, reporter=console.reporter, should_stop=stop)
         console.result({"out": str(out), **result.summary}, lambda: _show(console, result), quiet=out)
         console.next(f"open {shlex.quote(str(out / 'index.html'))} in a browser")
 

@@ -59,9 +59,7 @@ def evidence(
     Raises: UsageError for an unconditional model.
     """
     if denoiser.null_label is None or not class_names:
-        raise UsageError(
-            "evidence compares classes, and this model is unconditional", "leave out --methods evidence"
-        )
+        raise UsageError("evidence compares classes, and this model is unconditional", "leave out --methods evidence")
     reporter = reporter or NullReporter()
     probe = _Probe(denoiser, x0, keys, seed, should_stop)
     rivals = _rivals(probe, labels, len(class_names))

@@ -36,8 +36,7 @@ LARGEST_TILE = 128
 """Pixels of an image's longer side in the page; larger ones are reduced, to keep the page small."""
 
 _CURVE_CAPTION = (
-    "How far each guess still is from the final image: root mean square over the pixels, in percent of the "
-    "pixel range."
+    "How far each guess still is from the final image: root mean square over the pixels, in percent of the pixel range."
 )
 
 STYLE = """
@@ -72,9 +71,7 @@ if(+slider.value===data.told.length-1)stop()},350)});show()})();
 """
 
 
-def trajectory_piece(
-    trajectory: TrajectoryArrays, summary: TrajectorySummary, names: Sequence[str]
-) -> Markup:
+def trajectory_piece(trajectory: TrajectoryArrays, summary: TrajectorySummary, names: Sequence[str]) -> Markup:
     """The samples under one step slider, the curve of their distances, and what this does not say.
 
     Needs `STYLE` and `SCRIPT` on the page; one such piece per page.

@@ -76,9 +76,7 @@ def tile_size(height: int, width: int, aim: int) -> tuple[int, int]:
     return max(1, round(height * aim / side)), max(1, round(width * aim / side))
 
 
-def strip(
-    x: np.ndarray, x0: np.ndarray, sigmas: np.ndarray, names: Sequence[str], *, aim: int = 84
-) -> np.ndarray:
+def strip(x: np.ndarray, x0: np.ndarray, sigmas: np.ndarray, names: Sequence[str], *, aim: int = 84) -> np.ndarray:
     """Samples (rows) over steps (columns): what the sampler holds above, the guess below, the end at right.
 
     Args:
@@ -189,9 +187,7 @@ def gif_bytes(pictures: Sequence[np.ndarray], *, milliseconds: int = 260, hold: 
         images = [image.quantize(256, dither=Image.Dither.NONE) for image in images]
     times = [milliseconds] * (len(images) - 1) + [hold]
     buffer = io.BytesIO()
-    images[0].save(
-        buffer, "GIF", save_all=True, append_images=images[1:], duration=times, loop=0, optimize=False
-    )
+    images[0].save(buffer, "GIF", save_all=True, append_images=images[1:], duration=times, loop=0, optimize=False)
     return buffer.getvalue()
 
 
@@ -226,9 +222,7 @@ def _side(draw: ImageDraw.ImageDraw, layout: StripLayout, row: int, name: str) -
     for part, text in enumerate(("x_t", "x0_hat")):
         top = layout.corner(row, 0, part)[1] + height // 2
         draw.text((layout.side - _PART_WIDTH + 6, top - 8), text, SOFT, _font(13))
-    draw.text(
-        (8, layout.corner(row, 0, 0)[1] + height // 2 - 8), _fitting(name, _NAME_LIMIT, 14), INK, _font(14)
-    )
+    draw.text((8, layout.corner(row, 0, 0)[1] + height // 2 - 8), _fitting(name, _NAME_LIMIT, 14), INK, _font(14))
 
 
 def signed_colors(values: np.ndarray) -> np.ndarray:
@@ -247,6 +241,4 @@ def map_strip(images: np.ndarray, maps: np.ndarray, names: Sequence[str], *, aim
     """Images (uint8 N, H, W, C) above their signed maps (N, H, W), side by side; uint8 (height, width, 3)."""
     colored = np.stack([signed_colors(one) for one in maps])
     size = tile_size(images.shape[1], images.shape[2], aim)
-    return _frame(
-        images, colored, names, size, "orange speaks for the class, blue against it", ("image", "map")
-    )
+    return _frame(images, colored, names, size, "orange speaks for the class, blue against it", ("image", "map"))

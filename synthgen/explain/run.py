@@ -188,9 +188,7 @@ def _trajectory(work: _Work) -> None:
 def _evidence(work: _Work) -> None:
     trajectory, model = work.trajectory, work.model
     if trajectory.labels is None:
-        raise UsageError(
-            "evidence compares classes, and this model is unconditional", "use --methods trajectory"
-        )
+        raise UsageError("evidence compares classes, and this model is unconditional", "use --methods trajectory")
     final = np.clip(trajectory.x[-1], -1.0, 1.0)
     result = evidence(
         model.denoiser,
@@ -207,9 +205,7 @@ def _evidence(work: _Work) -> None:
     work.files["evidence.png"] = png_bytes(map_strip(images, result.values.sum(1), against))
     work.files["evidence.safetensors"] = save({"values": result.values, "scalars": result.scalars})
     work.numbers["evidence"] = result.to_dict()
-    work.sections.append(
-        section("Which pixels speak for the class", pieces.evidence_piece(result, images, work.names))
-    )
+    work.sections.append(section("Which pixels speak for the class", pieces.evidence_piece(result, images, work.names)))
 
 
 METHODS: dict[str, Callable[[_Work], None]] = {"trajectory": _trajectory, "evidence": _evidence}
@@ -218,9 +214,7 @@ METHODS: dict[str, Callable[[_Work], None]] = {"trajectory": _trajectory, "evide
 
 def _summary(work: _Work) -> dict[str, Any]:
     request, trajectory = work.request, work.trajectory
-    recipe = work.model.recipe(
-        sampler=request.sampler, steps=request.steps, guidance_scale=request.guidance_scale
-    )
+    recipe = work.model.recipe(sampler=request.sampler, steps=request.steps, guidance_scale=request.guidance_scale)
     labels = [None] * len(work.names) if trajectory.labels is None else trajectory.labels.tolist()
     samples = [
         {"sample": int(key), "label": label, "class_name": name if label is not None else None}
@@ -254,9 +248,5 @@ def _page(work: _Work, summary: dict[str, Any]) -> str:
     sections = list(work.sections)
     if work.request.invocation:
         sections.append(section("Do it again", command(work.request.invocation)))
-    footer = (
-        f"synthgen {__version__} · checkpoint sha256 {work.model.sha256[:16]} · this page needs no network"
-    )
-    return page(
-        "Why these samples", sections, lead=lead, footer=footer, script=pieces.SCRIPT, style=pieces.STYLE
-    )
+    footer = f"synthgen {__version__} · checkpoint sha256 {work.model.sha256[:16]} · this page needs no network"
+    return page("Why these samples", sections, lead=lead, footer=footer, script=pieces.SCRIPT, style=pieces.STYLE)

@@ -97,9 +97,7 @@ def trajectory_summary(trajectory: TrajectoryArrays) -> TrajectorySummary:
     to_final = _rms(guesses - final)
     change = np.zeros_like(to_final)
     change[1:] = _rms(np.diff(guesses, axis=0))
-    return TrajectorySummary(
-        np.asarray(trajectory.sigmas, np.float64), to_final, change, half_steps(to_final)
-    )
+    return TrajectorySummary(np.asarray(trajectory.sigmas, np.float64), to_final, change, half_steps(to_final))
 
 
 def half_steps(distance: np.ndarray) -> np.ndarray:

@@ -25,9 +25,7 @@ class _Axis:
 
     def __call__(self, value: float) -> float:
         low, high, value = (
-            (math.log10(v) for v in (self.low, self.high, value))
-            if self.log
-            else (self.low, self.high, value)
+            (math.log10(v) for v in (self.low, self.high, value)) if self.log else (self.low, self.high, value)
         )
         share = (value - low) / (high - low) if high > low else 0.5
         return round(self.start + share * (self.end - self.start), 2)
@@ -38,9 +36,7 @@ class _Axis:
             first, last = math.floor(math.log10(self.low) + 1e-9), math.ceil(math.log10(self.high) - 1e-9)
             few = last - first <= 2
             stride = 1 if few else -(-(last - first) // 6)
-            marks = [
-                m * 10.0**p for p in range(first, last + 1, stride) for m in ((1, 2, 5) if few else (1,))
-            ]
+            marks = [m * 10.0**p for p in range(first, last + 1, stride) for m in ((1, 2, 5) if few else (1,))]
             inside = [mark for mark in marks if self.low * (1 - 1e-9) <= mark <= self.high * (1 + 1e-9)]
             return inside if len(inside) > 1 else [self.low, self.high]
         span = self.high - self.low
@@ -100,12 +96,9 @@ def line_chart(
         parts.append(_curve(name, curve, index % _COLOURS, x_axis, y_axis))
     if reference is not None:
         height = y_axis(reference[1])
+        parts.append(f'<line class="reference" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{height}" y2="{height}"/>')
         parts.append(
-            f'<line class="reference" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{height}" y2="{height}"/>'
-        )
-        parts.append(
-            f'<text class="ink" x="{_WIDTH - _RIGHT}" y="{height - 5}" text-anchor="end">'
-            f"{escape(reference[0])}</text>"
+            f'<text class="ink" x="{_WIDTH - _RIGHT}" y="{height - 5}" text-anchor="end">{escape(reference[0])}</text>'
         )
     described = title or f"{y_label} over {x_label}"
     return Markup((_legend(list(curves)) if len(curves) > 1 else "") + _svg(_HEIGHT, described, parts))
@@ -165,16 +158,13 @@ def _bar(label: str, value: float, error: float, unit: str, digits: int, top: in
     written = f"{value:.{digits}g}{unit}"
     hint = f"<title>{escape(label)}: {escape(written)}</title>"
     width = round(max(end - axis.start, 1.0), 2)
-    parts.append(
-        f'<rect class="f0" x="{axis.start}" y="{top + 3}" width="{width}" height="20" rx="3">{hint}</rect>'
-    )
+    parts.append(f'<rect class="f0" x="{axis.start}" y="{top + 3}" width="{width}" height="20" rx="3">{hint}</rect>')
     beyond = end
     if error > 0:
         first, beyond = axis(max(value - error, axis.low)), axis(value + error)
         middle = top + 13
         parts.append(
-            f'<path class="error" d="M{first} {middle}H{beyond}M{first} {middle - 4}v8M{beyond} '
-            f'{middle - 4}v8"/>'
+            f'<path class="error" d="M{first} {middle}H{beyond}M{first} {middle - 4}v8M{beyond} {middle - 4}v8"/>'
         )
     parts.append(f'<text class="ink" x="{beyond + 7}" y="{top + 17}">{escape(written)}</text>')
     return "".join(parts)
@@ -211,13 +201,9 @@ def _frame(x_axis: _Axis, y_axis: _Axis, x_label: str, y_label: str) -> list[str
         x = x_axis(value)
         anchor = "end" if x > right - 12 else "middle"
         parts.append(f'<text x="{x}" y="{floor + 17}" text-anchor="{anchor}">{tick_text(value)}</text>')
-    parts.append(
-        f'<text x="{(_LEFT + right) / 2}" y="{_HEIGHT - 7}" text-anchor="middle">{escape(x_label)}</text>'
-    )
+    parts.append(f'<text x="{(_LEFT + right) / 2}" y="{_HEIGHT - 7}" text-anchor="middle">{escape(x_label)}</text>')
     middle = (_TOP + floor) / 2
-    parts.append(
-        f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">{escape(y_label)}</text>'
-    )
+    parts.append(f'<text transform="translate(14 {middle}) rotate(-90)" text-anchor="middle">{escape(y_label)}</text>')
     return parts
 
 

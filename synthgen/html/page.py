@@ -107,9 +107,7 @@ def table(columns: Sequence[Text], rows: Iterable[Sequence[Text]], *, caption: T
         cells = []
         for value in row:
             number = isinstance(value, int | float) and not isinstance(value, bool)
-            cells.append(
-                f'<td class="number">{escape(value)}</td>' if number else f"<td>{escape(value)}</td>"
-            )
+            cells.append(f'<td class="number">{escape(value)}</td>' if number else f"<td>{escape(value)}</td>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     title = f"<caption>{escape(caption)}</caption>" if caption is not None else ""
     content = f"{title}<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody>"
@@ -124,11 +122,7 @@ def picture(image: np.ndarray | bytes, alt: str, *, scale: int = 1, media: str =
     from synthgen.rendering import png_bytes
 
     content = image if isinstance(image, bytes) else png_bytes(image)
-    size = (
-        ""
-        if isinstance(image, bytes)
-        else f' width="{image.shape[1] * scale}" height="{image.shape[0] * scale}"'
-    )
+    size = "" if isinstance(image, bytes) else f' width="{image.shape[1] * scale}" height="{image.shape[0] * scale}"'
     encoded = base64.b64encode(content).decode()
     return Markup(f'<img src="data:{media};base64,{encoded}" alt="{escape(alt)}"{size}>')
 

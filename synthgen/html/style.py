@@ -71,7 +71,7 @@ input[type=range]{width:100%;accent-color:var(--c0)}
 .f4{fill:var(--c4);background:var(--c4)}.f5{fill:var(--c5);background:var(--c5)}
 footer{color:var(--soft);font-size:.85rem;padding:4px 2px}
 @media(max-width:560px){main{padding:18px 12px 40px}section{padding:15px 14px}h1{font-size:1.4rem}
-.tiles{grid-template-columns:1fr 1fr}}
+.tiles{grid-template-columns:1fr 1fr}.command pre{white-space:pre-wrap;overflow-wrap:anywhere}}
 @media print{section{break-inside:avoid}.copy{display:none}}
 """
 

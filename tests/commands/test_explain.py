@@ -19,9 +19,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_json_is_one_document_that_matches_the_folder(cli: Cli, tiny_run: Path, tmp_path: Path) -> None:
-    done = cli(
-        "explain", tiny_run, "--out", "why", "--samples", "3", "--steps", "2", "--class", "bottom", "--json"
-    )
+    done = cli("explain", tiny_run, "--out", "why", "--samples", "3", "--steps", "2", "--class", "bottom", "--json")
     assert done.returncode == 0, done.stderr
     assert "loading torch" in done.stderr and "\x1b" not in done.stderr
     document = json.loads(done.stdout)

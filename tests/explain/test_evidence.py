@@ -112,8 +112,6 @@ def test_unconditional_model_is_refused_and_a_stop_is_obeyed():
 
 def test_rank_correlation_is_spearmans():
     """Textbook example with ties, computed by hand: ranks (1, 2.5, 2.5, 4) against (1, 3, 2, 4)."""
-    assert rank_correlation(np.array([1, 5, 5, 9]), np.array([0, 7, 3, 8])) == pytest.approx(
-        4.5 / np.sqrt(4.5 * 5)
-    )
+    assert rank_correlation(np.array([1, 5, 5, 9]), np.array([0, 7, 3, 8])) == pytest.approx(4.5 / np.sqrt(4.5 * 5))
     assert rank_correlation(np.arange(5), -np.arange(5)) == pytest.approx(-1)
     assert np.isnan(rank_correlation(np.ones(3), np.arange(3)))

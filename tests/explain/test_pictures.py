@@ -25,9 +25,7 @@ from synthgen.explain.pictures import (
 )
 
 
-def arrays(
-    steps: int, count: int, channels: int = 1, side: int = 8
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def arrays(steps: int, count: int, channels: int = 1, side: int = 8) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(steps)
     x = rng.uniform(-1, 1, (steps + 1, count, channels, side, side)).astype(np.float32)
     return x, rng.uniform(-1, 1, x[1:].shape).astype(np.float32), np.geomspace(80, 0.01, steps)
@@ -41,9 +39,7 @@ def pixels(value: np.ndarray) -> np.ndarray:
 def cut(picture: np.ndarray, corner: tuple[int, int], tile: tuple[int, int], side: int) -> np.ndarray:
     """The image under a tile, whose pixels must be blocks of one colour."""
     left, top = corner
-    area = picture[top : top + tile[0], left : left + tile[1]].reshape(
-        side, tile[0] // side, side, tile[1] // side, 3
-    )
+    area = picture[top : top + tile[0], left : left + tile[1]].reshape(side, tile[0] // side, side, tile[1] // side, 3)
     assert (area == area[:, :1, :, :1]).all(), "not an enlargement without smoothing"
     return area[:, 0, :, 0]
 

@@ -107,9 +107,7 @@ def test_reels_in_the_page_are_the_steps_side_by_side(folder: Path) -> None:
 
     page = Page()
     page.feed((folder / "index.html").read_text(encoding="utf-8"))
-    reels = [
-        attrs for tag, attrs in page.found if tag == "img" and "translateX" in (attrs.get("style") or "")
-    ]
+    reels = [attrs for tag, attrs in page.found if tag == "img" and "translateX" in (attrs.get("style") or "")]
     assert len(reels) == 2 * 5
     content = base64.b64decode(str(reels[1]["src"]).split(",")[1])
     guesses = load_file(folder / "trajectory.safetensors")["x0_hat"][:, 0, 0]
@@ -120,9 +118,7 @@ def test_reels_in_the_page_are_the_steps_side_by_side(folder: Path) -> None:
     np.testing.assert_allclose(shown[:, 16:24], expected, atol=1)
 
 
-def test_names_of_classes_are_shown_as_text(
-    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_names_of_classes_are_shown_as_text(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "class_names", ("<script>alert(1)</script>", "b&b"))
     explain_to_folder(model, tmp_path / "why", Request(2, steps=2, methods=("trajectory", "evidence")))
     text = (tmp_path / "why" / "index.html").read_text(encoding="utf-8")
