@@ -4,10 +4,16 @@ _synthgen() {
     local path=synthgen word words= files= value= cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$path $word" in
-        'synthgen train'|'synthgen sample'|'synthgen explain'|'synthgen doctor'|'synthgen data'|'synthgen data list'|'synthgen data inspect'|'synthgen data prepare'|'synthgen config'|'synthgen config show'|'synthgen config schema'|'synthgen config list') path="$path $word" ;;
+        'synthgen quickstart'|'synthgen train'|'synthgen sample'|'synthgen evaluate'|'synthgen augment-classifier'|'synthgen explain'|'synthgen export'|'synthgen doctor'|'synthgen data'|'synthgen data list'|'synthgen data inspect'|'synthgen data prepare'|'synthgen config'|'synthgen config show'|'synthgen config schema'|'synthgen config list') path="$path $word" ;;
         esac
     done
     case "$path $prev" in
+        'synthgen quickstart --out'|'synthgen quickstart -o') words='' files=1 value=1 ;;
+        'synthgen quickstart --budget') words='' value=1 ;;
+        'synthgen quickstart --count'|'synthgen quickstart -n') words='' value=1 ;;
+        'synthgen quickstart --seed') words='' value=1 ;;
+        'synthgen quickstart --device') words='auto cpu cuda mps' value=1 ;;
+        'synthgen quickstart --color') words='auto always never' value=1 ;;
         'synthgen train --config'|'synthgen train -c') words='' files=1 value=1 ;;
         'synthgen train --data') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 value=1 ;;
         'synthgen train --out'|'synthgen train -o') words='' files=1 value=1 ;;
@@ -15,6 +21,7 @@ _synthgen() {
         'synthgen train --steps') words='' value=1 ;;
         'synthgen train --epochs') words='' value=1 ;;
         'synthgen train --seed') words='' value=1 ;;
+        'synthgen train --max-bad') words='' value=1 ;;
         'synthgen train --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
         'synthgen train --device') words='auto cpu cuda mps' value=1 ;;
         'synthgen train --color') words='auto always never' value=1 ;;
@@ -29,6 +36,30 @@ _synthgen() {
         'synthgen sample --guidance-scale') words='' value=1 ;;
         'synthgen sample --device') words='auto cpu cuda mps' value=1 ;;
         'synthgen sample --color') words='auto always never' value=1 ;;
+        'synthgen evaluate --real') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 value=1 ;;
+        'synthgen evaluate --fake') words='' files=1 value=1 ;;
+        'synthgen evaluate --count'|'synthgen evaluate -n') words='' value=1 ;;
+        'synthgen evaluate --features') words='domain inception' files=1 value=1 ;;
+        'synthgen evaluate --inception-weights') words='' files=1 value=1 ;;
+        'synthgen evaluate --metrics') words='' value=1 ;;
+        'synthgen evaluate --holdout') words='half test' value=1 ;;
+        'synthgen evaluate --out'|'synthgen evaluate -o') words='' files=1 value=1 ;;
+        'synthgen evaluate --seed') words='' value=1 ;;
+        'synthgen evaluate --max-bad') words='' value=1 ;;
+        'synthgen evaluate --device') words='auto cpu cuda mps' value=1 ;;
+        'synthgen evaluate --color') words='auto always never' value=1 ;;
+        'synthgen augment-classifier --real') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 value=1 ;;
+        'synthgen augment-classifier --synthetic') words='' files=1 value=1 ;;
+        'synthgen augment-classifier --test') words='' value=1 ;;
+        'synthgen augment-classifier --real-size') words='' value=1 ;;
+        'synthgen augment-classifier --count'|'synthgen augment-classifier -n') words='' value=1 ;;
+        'synthgen augment-classifier --seeds') words='' value=1 ;;
+        'synthgen augment-classifier --steps') words='' value=1 ;;
+        'synthgen augment-classifier --out'|'synthgen augment-classifier -o') words='' files=1 value=1 ;;
+        'synthgen augment-classifier --seed') words='' value=1 ;;
+        'synthgen augment-classifier --max-bad') words='' value=1 ;;
+        'synthgen augment-classifier --device') words='auto cpu cuda mps' value=1 ;;
+        'synthgen augment-classifier --color') words='auto always never' value=1 ;;
         'synthgen explain --out'|'synthgen explain -o') words='' files=1 value=1 ;;
         'synthgen explain --samples'|'synthgen explain -n') words='' value=1 ;;
         'synthgen explain --class') words='' value=1 ;;
@@ -39,6 +70,12 @@ _synthgen() {
         'synthgen explain --seed') words='' value=1 ;;
         'synthgen explain --device') words='auto cpu cuda mps' value=1 ;;
         'synthgen explain --color') words='auto always never' value=1 ;;
+        'synthgen export --format') words='diffusers safetensors' value=1 ;;
+        'synthgen export --out'|'synthgen export -o') words='' files=1 value=1 ;;
+        'synthgen export --sampler') words='ddpm ddim euler heun dpm++2m dpm++2m-sde dpm++3m' value=1 ;;
+        'synthgen export --steps') words='' value=1 ;;
+        'synthgen export --device') words='auto cpu cuda mps' value=1 ;;
+        'synthgen export --color') words='auto always never' value=1 ;;
         'synthgen doctor --color') words='auto always never' value=1 ;;
         'synthgen data list --color') words='auto always never' value=1 ;;
         'synthgen data inspect --image-size') words='' value=1 ;;
@@ -58,9 +95,13 @@ _synthgen() {
     if [[ -z $value && $cur == -* ]]; then
         case "$path" in
         'synthgen') words='--version --help -h' ;;
-        'synthgen train') words='--config -c --data --out -o --budget --steps --epochs --seed --set --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
+        'synthgen quickstart') words='--out -o --budget --count -n --seed --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
+        'synthgen train') words='--config -c --data --out -o --budget --steps --epochs --seed --max-bad --set --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen sample') words='--count -n --out -o --class --format --seed --sampler --steps --eta --guidance-scale --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
+        'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --holdout --out -o --seed --max-bad --device --force --json --quiet -q --color --help -h' ;;
+        'synthgen augment-classifier') words='--real --synthetic --test --real-size --count -n --seeds --steps --out -o --seed --max-bad --device --force --json --quiet -q --color --help -h' ;;
         'synthgen explain') words='--out -o --samples -n --class --methods --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
+        'synthgen export') words='--format --out -o --sampler --steps --device --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen doctor') words='--json --quiet -q --color --help -h' ;;
         'synthgen data') words='--help -h' ;;
         'synthgen data list') words='--json --quiet -q --color --help -h' ;;
@@ -73,10 +114,14 @@ _synthgen() {
         esac
     elif [[ -z $value ]]; then
         case "$path" in
-        'synthgen') words='train sample explain doctor data config' ;;
+        'synthgen') words='quickstart train sample evaluate augment-classifier explain export doctor data config' ;;
+        'synthgen quickstart') words='' ;;
         'synthgen train') words='celeba cifar10 fashion-mnist imagenet images mnist mnist-mini' files=1 ;;
         'synthgen sample') words='' files=1 ;;
+        'synthgen evaluate') words='' ;;
+        'synthgen augment-classifier') words='' ;;
         'synthgen explain') words='' files=1 ;;
+        'synthgen export') words='' files=1 ;;
         'synthgen doctor') words='' ;;
         'synthgen data') words='list inspect prepare' ;;
         'synthgen data list') words='' ;;

@@ -11,7 +11,18 @@ from typing import Annotated
 import typer
 
 from synthgen import __version__
-from synthgen.commands import config, data, doctor, evaluate, explain, export, quickstart, sample, train
+from synthgen.commands import (
+    augment_classifier,
+    config,
+    data,
+    doctor,
+    evaluate,
+    explain,
+    export,
+    quickstart,
+    sample,
+    train,
+)
 
 app = typer.Typer(
     name="synthgen",
@@ -41,14 +52,15 @@ def _root(
 
 # The main job in its order, then what serves it. The short texts fit a line of `synthgen --help`.
 app.command(short_help="Try everything on digits that come with the package.")(quickstart.quickstart)
-app.command(short_help="Train a diffusion model on a data set or a folder of images.")(train.train)
+app.command(short_help="Train a model on a data set or a folder of images.")(train.train)
 app.command(short_help="Draw any number of images from a model.")(sample.sample)
 app.command(short_help="Measure how close synthetic images are to real ones.")(evaluate.evaluate)
+app.command(short_help="Find out whether synthetic images help a classifier.")(augment_classifier.augment_classifier)
 app.command(short_help="Show how samples came to be.")(explain.explain)
 app.command(short_help="Write a model for diffusers or as one file.")(export.export)
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")
-app.command(short_help="Check this machine: versions, devices, speed, data, caches.")(doctor.doctor)
+app.command(short_help="Check this machine: versions, devices, speed, data.")(doctor.doctor)
 
 
 def main() -> None:

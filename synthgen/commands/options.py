@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from synthgen.console.color import Color
+from synthgen.errors import UsageError
 
 __all__ = [
     "Color",
@@ -24,6 +25,14 @@ __all__ = [
     "SetOption",
 ]
 
+
+def _check_seed(value: int) -> int:
+    """Generators are keyed by 63 bits; a bound of this size would only be noise in the help."""
+    if value >= 2**63:
+        raise UsageError("--seed must be less than 2^63")
+    return value
+
+
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only the path or the number.")]
 ColorOption = Annotated[Color, typer.Option("--color", help="When to use colour.")]
@@ -31,7 +40,10 @@ ColorOption = Annotated[Color, typer.Option("--color", help="When to use colour.
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="A run folder, a .safetensors file, or a bundled model's name.")
 ]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="The same seed, the same result.")]
+SeedOption = Annotated[
+    int,
+    typer.Option("--seed", min=0, metavar="N", callback=_check_seed, help="The same seed, the same result."),
+]
 OutOption = Annotated[Path, typer.Option("--out", "-o", metavar="PATH", help="Where to write.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")]
@@ -40,4 +52,6 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, e.g. training.batch_size=64. Repeatable."),
 ]
-DeviceOption = Annotated[str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", metavar="NAME", show_default=False, help="auto, cpu, cuda, cuda:1 or mps.")
+]
