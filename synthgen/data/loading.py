@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,11 +51,13 @@ class Wish:
         )
         return contents.take(index, labels, class_names)
 
-    def most_bytes(self, count: int) -> int:
+    def most_bytes(self, contents: Contents) -> float:
         """An upper bound of the decoded size, known without looking at any file."""
+        if self.image_size is None and contents.about.keep:
+            return math.inf  # any size that they were made at
         side = self.image_size or NATIVE_SIDE
         height, width = (side, side) if isinstance(side, int) else side
-        return count * height * width * (self.channels or 3)
+        return len(contents) * height * width * (self.channels or 3)
 
 
 @dataclass
@@ -68,23 +71,32 @@ class Loader:
 
     def load(self, contents: Contents, basis: Contents) -> ImageData:
         """The images of `contents` in the shape that suits `basis` (the training split, or `contents` itself)."""
-        if isinstance(contents, ArraySet) and contents.index is None:
-            return self._decode(*self.settle(contents, basis))
-        if self.wish.most_bytes(len(contents)) <= MEMORY_BYTES:
-            return self._decode(*self.settle(contents, basis))
+        seen = self.settle(contents, basis) if self._may_fit(contents) else None
+        if seen and self._fits(*seen):
+            return self._decode(*seen)
         # Keyed by the wish and not by the shape: on the second call not even the headers are read.
         folder = self._cache_folder(contents, basis)
         if self._is_usable(folder):
             return self._open_cached(folder, contents)
-        settled, geometry = self.settle(contents, basis)
-        if len(settled) * geometry.bytes_per_image <= MEMORY_BYTES:
-            return self._decode(settled, geometry)
-        size = len(settled) * geometry.bytes_per_image / 1e9
+        seen = seen or self.settle(contents, basis)
+        return self._decode(*seen) if self._fits(*seen) else self._through_cache(*seen, folder)
+
+    def _may_fit(self, contents: Contents) -> bool:
+        """Whether it is worth looking at the headers before looking for a cache: for arrays they cost nothing."""
+        return isinstance(contents, ArraySet) or self.wish.most_bytes(contents) <= MEMORY_BYTES
+
+    def _fits(self, contents: Contents, geometry: Geometry) -> bool:
+        as_it_is = isinstance(contents, ArraySet) and contents.index is None and contents.is_at(geometry)
+        return as_it_is or len(contents) * geometry.bytes_per_image <= MEMORY_BYTES
+
+    def _through_cache(self, contents: Contents, geometry: Geometry, folder: Path) -> ImageData:
+        size = len(contents) * geometry.bytes_per_image / 1e9
         self.reporter.info(f"{self.bad.name} takes {size:.1f} GB decoded: preparing it once in {folder}.")
-        plan = Plan({settled.about.split: settled}, geometry, {settled.about.split: tuple(self.bad.found)})
-        write_prepared(plan, folder, self.bad, replace=True, reporter=self.reporter, should_stop=self.should_stop)
+        plan = Plan({contents.about.split: contents}, geometry, {contents.about.split: tuple(self.bad.found)})
+        damaged = is_prepared(folder)  # or it would have been used
+        write_prepared(plan, folder, self.bad, replace=damaged, reporter=self.reporter, should_stop=self.should_stop)
         self.bad.found.clear()  # the cache says it all
-        return self._open_cached(folder, settled)
+        return self._open_cached(folder, contents)
 
     def settle(self, contents: Contents, basis: Contents) -> tuple[Contents, Geometry]:
         """`contents` without the files whose headers are unreadable, and the shape that the headers of `basis` ask."""

@@ -267,6 +267,17 @@ def test_part_of_a_prepared_set_that_does_not_fit_in_memory(many, tmp_path, nowh
     assert mapped.fingerprint == plain.fingerprint
 
 
+def test_a_prepared_set_at_another_size_that_does_not_fit_in_memory(many, tmp_path, nowhere, monkeypatch):
+    prepare(many, tmp_path / "out")
+    plain = load_images(tmp_path / "out", image_size=9)
+    monkeypatch.setattr(loading, "MEMORY_BYTES", 1000)
+    mapped = load_images(tmp_path / "out", image_size=9)
+    assert isinstance(mapped.images, np.memmap)
+    assert mapped.fingerprint == plain.fingerprint
+    assert isinstance(load_images(tmp_path / "out").images, np.memmap)
+    assert len(list((nowhere / "prepared").iterdir())) == 1  # the set itself is not copied
+
+
 def test_stopping_a_load(many):
     with pytest.raises(StoppedError):
         load_images(many, should_stop=stop_after(0))
