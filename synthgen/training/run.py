@@ -126,7 +126,6 @@ def train(
         _restore(out, trainer, horizon, saver, reporter)
     prepare_output(out, force=force, resume=resume)
     atomic_write(out / "config.yaml", dump_config(config).encode())
-    saver.rehearse(trainer)
     batches = Batches(data, config.training.batch_size, config.training.seed, place)
     with MetricsLog(out / "metrics.jsonl", trainer.step) as log:
         run = _Run(config, trainer, batches, horizon, saver, log, reporter, should_stop)
@@ -192,6 +191,10 @@ class _Run:
         self.config, self.trainer, self.batches, self.horizon = config, trainer, batches, horizon
         self.saver, self.log, self.reporter, self.should_stop = saver, log, reporter, should_stop
         self.clock: Callable[[], float] = time.monotonic
+        began = self.clock()
+        saver.rehearse(trainer)
+        self.rehearsal_seconds = self.clock() - began
+        self.saved = False
 
     def loop(self) -> None:
         every = parse_duration(self.config.training.checkpoint_every)
@@ -223,6 +226,9 @@ class _Run:
                 "lower training.learning_rate, or set training.precision to fp32; the last checkpoint is good",
             )
         self.log.write({**row, "seconds": round(self.horizon.elapsed, 2)})
+        if not self.saved:  # until a save was timed: a forward pass costs a third of a training step
+            drawing = self.saver.preview_calls / (3 * row["images_per_second"])
+            self.horizon.reserve = 1.2 * (self.rehearsal_seconds + drawing)
         done = self.horizon.elapsed if self.horizon.steps is None else self.trainer.step
         progress.update(
             done,
@@ -242,3 +248,4 @@ class _Run:
             self.saver.preview(self.trainer, self.reporter)
         # The last checkpoint costs what this one did: kept aside, so that the budget covers it.
         self.horizon.reserve = 1.2 * (self.clock() - began)
+        self.saved = True

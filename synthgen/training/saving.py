@@ -128,14 +128,24 @@ class Saver:
                 "start a new run with another --out",
             )
 
+    def _preview_keys(self) -> tuple[np.ndarray, int]:
+        """The sample numbers of a preview and its columns: two rows, up to ten classes."""
+        columns = min(len(self.class_names), 10) or 8
+        return np.arange(2 * columns), columns
+
+    @property
+    def preview_calls(self) -> int:
+        """Images that go through the network for one preview."""
+        sampling = self.config.sampling
+        blocks = -(-len(self._preview_keys()[0]) // sampling.block_size)
+        return blocks * sampling.block_size * sampling.steps
+
     def preview(self, trainer: Trainer, reporter: Reporter) -> None:
         """Save and show a grid of samples of the averaged weights; always the same sample numbers."""
-        classes = len(self.class_names)
-        columns = min(classes, 10) or 8
-        rows = 2
-        keys = np.arange(rows * columns)
-        labels = keys % columns if classes else None
-        engine = Engine(trainer.average.model, self.codec, recipe_of(self.config.sampling), trainer.device)  # type: ignore[arg-type]
+        keys, columns = self._preview_keys()
+        labels = keys % columns if self.class_names else None
+        recipe = recipe_of(self.config.sampling)
+        engine = Engine(trainer.average.model, self.codec, recipe, trainer.device)  # type: ignore[arg-type]
         picture = grid(engine.pixels(keys, labels, seed=0), columns)
         path = self.run / "previews" / f"step-{trainer.step:08d}.png"
         atomic_write(path, png_bytes(picture, scale=max(1, 320 // picture.shape[1])))
