@@ -1,0 +1,204 @@
+"""Train the small classifier and ask it: for domain features, for judging labels, for the augmentation experiment."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from synthgen import devices
+from synthgen.checkpoints import load_checkpoint, save_checkpoint
+from synthgen.data.dataset import ImageCodec
+from synthgen.errors import StoppedError, SynthgenError, UsageError
+from synthgen.models.classifier import SMALLEST_SIDE, ConvClassifier, build_classifier
+from synthgen.reporting import NullReporter, Reporter
+from synthgen.stopping import ShouldStop, never_stop
+
+KIND = "classifier"
+"""The `kind` of a classifier's checkpoint file."""
+
+_PREDICT_BATCH = 512
+
+
+@dataclass(frozen=True)
+class ClassifierRecipe:
+    """How a classifier is trained: always this many steps, whatever the number of images.
+
+    shift: move every training image by up to this many pixels each way, edges repeated.
+    horizontal_flip: mirror half of the training images.
+    """
+
+    steps: int = 600
+    batch_size: int = 256
+    learning_rate: float = 4e-3
+    weight_decay: float = 0.05
+    warmup: float = 0.2
+    shift: int = 0
+    horizontal_flip: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Outputs(NamedTuple):
+    """What a classifier says of N images: features float32 (N, 64) and logits float32 (N, K)."""
+
+    features: np.ndarray
+    logits: np.ndarray
+
+
+def train_classifier(
+    images: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    *,
+    recipe: ClassifierRecipe = ClassifierRecipe(),
+    seed: int = 0,
+    device: str = "auto",
+    label: str = "training a classifier",
+    should_stop: ShouldStop = never_stop,
+    reporter: Reporter | None = None,
+) -> ConvClassifier:
+    """A classifier trained on uint8 images (N, H, W, C) and their labels, int (N,) below `num_classes`.
+
+    AdamW with a learning rate that rises over the first fifth of the steps and falls to zero; bf16 where the device
+    computes in it. The last weights are returned: no held-out set chooses among them. Everything random follows `seed`.
+
+    Raises: UsageError when the images are too few or too small; StoppedError when asked to stop.
+    """
+    _check(images, labels, num_classes)
+    place = devices.pick_device(device)
+    precision = devices.pick_precision("auto", place)
+    model = build_classifier(images.shape[-1], num_classes, seed=seed).to(place).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    stream = _Batches(images, labels, recipe, seed)
+    with (reporter or NullReporter()).progress(label, recipe.steps, "steps") as progress:
+        for step in range(recipe.steps):
+            if should_stop():
+                raise StoppedError(f"stopped while {label}, after {step:,} of {recipe.steps:,} steps")
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.learning_rate * _ramp((step + 1) / recipe.steps, recipe.warmup)
+            pixels, targets = (part.to(place) for part in stream.next())
+            with torch.autocast(place.type, torch.bfloat16, enabled=precision == torch.bfloat16):
+                logits = model(pixels)
+            loss = F.cross_entropy(logits.float(), targets)
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            optimizer.step()
+            if step % 10 == 9 or step + 1 == recipe.steps:
+                progress.update(step + 1, loss=f"{loss.item():.3f}")
+    return model.eval().requires_grad_(False)
+
+
+def _check(images: np.ndarray, labels: np.ndarray, num_classes: int) -> None:
+    if len(images) < 2 or num_classes < 2:
+        raise UsageError(
+            f"a classifier needs at least two images and two classes, not {len(images)} of {num_classes} classes"
+        )
+    if min(images.shape[1:3]) < SMALLEST_SIDE:
+        raise UsageError(
+            f"images of {images.shape[1]} x {images.shape[2]} pixels are too small for a classifier: "
+            f"{SMALLEST_SIDE} pixels a side are the least"
+        )
+    if len(labels) != len(images) or labels.min() < 0 or labels.max() >= num_classes:
+        raise SynthgenError(f"{len(images):,} images do not fit {len(labels):,} labels below {num_classes}")
+
+
+def _ramp(share: float, warmup: float) -> float:
+    """The learning rate's factor at `share` of the run, in (0, 1]: up in a line, then down in a line."""
+    return share / warmup if share < warmup else max(1.0 - share, 1e-3) / (1.0 - warmup)
+
+
+class _Batches:
+    """An endless stream of batches: one shuffled pass after the other, cut into equal pieces across the seams."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray, recipe: ClassifierRecipe, seed: int) -> None:
+        self.images, self.labels, self.recipe = images, labels.astype(np.int64), recipe
+        self.codec = ImageCodec(*images.shape[1:])
+        self.random = np.random.default_rng(seed)
+        self.queue = np.empty(0, np.int64)
+
+    def next(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Float (B, C, H, W) in [-1, 1] and int64 (B,)."""
+        size = self.recipe.batch_size
+        while len(self.queue) < size:
+            self.queue = np.concatenate([self.queue, self.random.permutation(len(self.images))])
+        index, self.queue = self.queue[:size], self.queue[size:]
+        pixels = self._augment(np.asarray(self.images[index]))
+        return self.codec.encode(torch.from_numpy(pixels)), torch.from_numpy(self.labels[index])
+
+    def _augment(self, pixels: np.ndarray) -> np.ndarray:
+        count, height, width, _ = pixels.shape
+        if self.recipe.horizontal_flip:
+            flipped = self.random.random(count) < 0.5
+            pixels[flipped] = pixels[flipped, :, ::-1]
+        shift = self.recipe.shift
+        if shift:
+            wide = np.pad(pixels, ((0, 0), (shift, shift), (shift, shift), (0, 0)), mode="edge")
+            tops, lefts = self.random.integers(0, 2 * shift + 1, (2, count))
+            rows = tops[:, None, None] + np.arange(height)[None, :, None]
+            columns = lefts[:, None, None] + np.arange(width)[None, None, :]
+            pixels = wide[np.arange(count)[:, None, None], rows, columns]
+        return pixels
+
+
+def classify(
+    model: ConvClassifier,
+    images: np.ndarray,
+    *,
+    label: str = "",
+    should_stop: ShouldStop = never_stop,
+    reporter: Reporter | None = None,
+) -> Outputs:
+    """Features and logits of uint8 images (N, H, W, C), in fp32 and fixed batches. Raises StoppedError."""
+    place = next(model.parameters()).device
+    codec = ImageCodec(*images.shape[1:])
+    features, logits = [], []
+    with torch.inference_mode(), (reporter or NullReporter()).progress(label, len(images), "images") as progress:
+        for start in range(0, len(images), _PREDICT_BATCH):
+            if should_stop():
+                raise StoppedError(f"stopped after reading {start:,} of {len(images):,} images")
+            pixels = torch.from_numpy(np.ascontiguousarray(images[start : start + _PREDICT_BATCH])).to(place)
+            found = model.features(codec.encode(pixels))
+            features.append(found.cpu().numpy())
+            logits.append(model.head(found).cpu().numpy())
+            progress.update(start + len(pixels))
+    return Outputs(np.concatenate(features), np.concatenate(logits))
+
+
+def predict(model: ConvClassifier, images: np.ndarray) -> np.ndarray:
+    """The class that the model reads in each uint8 image: int64 (N,)."""
+    found: np.ndarray = classify(model, images).logits.argmax(axis=1)
+    return found
+
+
+def save_classifier(path: Path, model: ConvClassifier, class_names: tuple[str, ...], card: dict[str, Any]) -> None:
+    """Write a classifier as a safetensors file that explains itself; `card` tells how it was trained."""
+    header = {
+        "kind": KIND,
+        "channels": model.channels,
+        "num_classes": model.num_classes,
+        "widths": list(model.widths),
+        "class_names": list(class_names),
+        "card": card,
+    }
+    save_checkpoint(path, dict(model.state_dict()), header)
+
+
+def load_classifier(path: Path) -> tuple[ConvClassifier, dict[str, Any]]:
+    """The classifier in a file (on the CPU, in evaluation mode) and the file's header.
+
+    Raises: UsageError when there is none, SynthgenError when it is damaged or of another kind.
+    """
+    header, tensors = load_checkpoint(path, kind=KIND)
+    try:
+        widths = tuple(int(width) for width in header["widths"])
+        model = ConvClassifier(int(header["channels"]), int(header["num_classes"]), widths)  # type: ignore[arg-type]
+        model.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise SynthgenError(f"{path} was made by another version of synthgen: {error}", "update synthgen") from error
+    return model.to(memory_format=torch.channels_last).eval().requires_grad_(False), header

@@ -1,0 +1,126 @@
+"""The figures: torch-fidelity's formulas on features that were computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
+from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
+from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
+from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
+
+NEIGHBOURS = 3
+"""The k of precision and recall (Kynkäänniemi et al. 2019)."""
+
+LEAST_IMAGES = 8
+"""Fewer images than this on one side are not compared."""
+
+BOOTSTRAP_REPLICATES = 40
+_BOOTSTRAP_WIDEST = 512
+"""A replicate of FID costs the eigenvalues of a d x d matrix: beyond this d there is no interval."""
+
+_KID_SUBSETS, _KID_SUBSET_SIZE = 100, 1000
+_PRC_BLOCK = 1500
+"""Rows of the distance matrix held at once: 1,500 x 60,000 floats are 360 MB."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value with its uncertainty, where the metric has one.
+
+    interval: 95 %, by bootstrap. spread: torch-fidelity's own standard deviation (over subsets or splits).
+    """
+
+    value: float
+    interval: tuple[float, float] | None = None
+    spread: float | None = None
+
+
+def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
+    """FID of two sets of features (N, d), (M, d): |mu1 - mu2|^2 + Tr(S1 + S2 - 2 (S1 S2)^(1/2)); Heusel et al. 2017."""
+    return _frechet(_statistics(first), _statistics(second))
+
+
+def _statistics(features: np.ndarray) -> dict[str, np.ndarray]:
+    statistics: dict[str, np.ndarray] = fid_features_to_statistics(torch.from_numpy(features.astype(np.float64)))
+    return statistics
+
+
+def _frechet(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> float:
+    # The formula subtracts nearly equal traces: rounding can leave -1e-12 for equal sets.
+    return max(0.0, float(fid_statistics_to_metric(first, second, verbose=False)[KEY_METRIC_FID]))
+
+
+def fid(reference: np.ndarray, other: np.ndarray, *, seed: int = 0, interval: bool = True) -> Figure:
+    """FID with a normal interval whose deviation comes from bootstrap replicates of both sets.
+
+    The replicates' deviation is used and not their quantiles, because a resampled set has fewer distinct images and
+    FID grows as those become fewer: the quantiles would lie beside the value.
+    """
+    value = frechet_distance(reference, other)
+    if not interval or reference.shape[1] > _BOOTSTRAP_WIDEST:
+        return Figure(value)
+    random = np.random.default_rng(seed)
+    replicates = [
+        frechet_distance(_resample(reference, random), _resample(other, random)) for _ in range(BOOTSTRAP_REPLICATES)
+    ]
+    margin = 1.96 * float(np.std(replicates, ddof=1))
+    return Figure(value, (max(0.0, value - margin), value + margin))
+
+
+def _resample(features: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    return features[random.integers(0, len(features), len(features))]
+
+
+def kid(reference: np.ndarray, other: np.ndarray, *, seed: int = 0) -> Figure:
+    """KID, the unbiased squared MMD with the kernel (x.y / d + 1)^3 over random subsets; Binkowski et al. 2018.
+
+    Unbiased, so it may fall below 0 where the sets agree. Subsets hold 1,000 images, or half of the smaller set.
+    """
+    smaller = min(len(reference), len(other))
+    found = kid_features_to_metric(
+        _tensor(other),
+        _tensor(reference),
+        kid_subsets=_KID_SUBSETS,
+        kid_subset_size=max(2, min(_KID_SUBSET_SIZE, smaller // 2)),
+        rng_seed=seed,
+        verbose=False,
+    )
+    return Figure(found[KEY_METRIC_KID_MEAN], spread=found[KEY_METRIC_KID_STD])
+
+
+def inception_score(logits: np.ndarray, *, seed: int = 0) -> Figure:
+    """exp of the mean KL divergence between p(y | x) and p(y), mean over ten splits; Salimans et al. 2016.
+
+    One split below 100 images. Between 1 and the number of classes.
+    """
+    found = isc_features_to_metric(torch.from_numpy(logits), splits=10 if len(logits) >= 100 else 1, rng_seed=seed)
+    return Figure(found[KEY_METRIC_ISC_MEAN], spread=found[KEY_METRIC_ISC_STD] if len(logits) >= 100 else None)
+
+
+def precision_recall(reference: np.ndarray, other: np.ndarray) -> tuple[Figure, Figure]:
+    """Share of `other` inside the neighbourhoods of `reference`, and the reverse; Kynkäänniemi et al. 2019, k = 3."""
+    found = prc_features_to_metric(
+        _tensor(other),
+        _tensor(reference),
+        prc_neighborhood=NEIGHBOURS,
+        prc_batch_size=_PRC_BLOCK,
+        save_cpu_ram=True,
+        verbose=False,
+    )
+    return Figure(found[KEY_METRIC_PRECISION]), Figure(found[KEY_METRIC_RECALL])
+
+
+def share(hits: np.ndarray) -> Figure:
+    """The share of True in a bool array, with Wilson's 95 % interval."""
+    count, z = len(hits), 1.96
+    rate = float(np.mean(hits))
+    centre = (rate + z * z / (2 * count)) / (1 + z * z / count)
+    margin = z * np.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count)) / (1 + z * z / count)
+    return Figure(rate, (max(0.0, float(centre - margin)), min(1.0, float(centre + margin))))
+
+
+def _tensor(features: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(features, dtype=np.float32))
