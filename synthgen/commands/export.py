@@ -63,7 +63,7 @@ def export(
         model = load(checkpoint, device=device)
         recipe = model.recipe(sampler=sampler.value if sampler else None, steps=steps)
         if dry_run:
-            document = {
+            plan: dict[str, object] = {
                 "out": str(out),
                 "format": format_.value,
                 "source": str(checkpoint),
@@ -71,11 +71,15 @@ def export(
                 "steps": recipe.steps,
                 "scheduler": planned_scheduler(model, format_.value, recipe),
             }
-            rows = [(key, value) for key, value in document.items() if value is not None]
-            console.result(document, lambda: console.table(f"would export to {out}", ("", ""), rows), quiet=out)
+            _show_plan(console, plan)
             return
         result = export_model(model, out, format=format_.value, recipe=recipe, force=force, reporter=console.reporter)
         _show(console, result)
+
+
+def _show_plan(console: Console, plan: dict[str, object]) -> None:
+    rows = [(key, value) for key, value in plan.items() if value is not None]
+    console.result(plan, lambda: console.table(f"would export to {plan['out']}", ("", ""), rows), quiet=plan["out"])
 
 
 def _show(console: Console, result: ExportResult) -> None:

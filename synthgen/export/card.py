@@ -18,23 +18,9 @@ def model_card(
     header: of the checkpoint. usage: Markdown that shows how to sample. library: `diffusers` or `synthgen`.
     limits: sentences on what this export cannot do.
     """
-    codec, name = header["codec"], Path(header["data"]["name"]).name  # a folder's place is nobody's business
     licence = header["data"].get("licence") or "not stated"
-    kind = "class-conditional" if header["class_names"] else "unconditional"
-    size = f"{codec['height']} x {codec['width']}"
     parts = [
-        "---",
-        f"library_name: {library}",
-        "pipeline_tag: unconditional-image-generation",
-        "tags: [diffusion, synthetic-data, synthgen]",
-        "license: other",
-        "---",
-        "",
-        f"# A {kind} diffusion model of {name}",
-        "",
-        f"Draws {size} {'grey' if codec['channels'] == 1 else 'RGB'} images. Trained with "
-        f"synthgen {header['versions']['synthgen']}.",
-        "",
+        *_head(header, library),
         "## Use",
         "",
         usage.strip(),
@@ -58,6 +44,31 @@ def model_card(
     return "\n".join(parts)
 
 
+def _head(header: dict[str, Any], library: str) -> list[str]:
+    codec = header["codec"]
+    kind = "A class-conditional" if header["class_names"] else "An unconditional"
+    colour = "grey" if codec["channels"] == 1 else "RGB"
+    return [
+        "---",
+        f"library_name: {library}",
+        "pipeline_tag: unconditional-image-generation",
+        "tags: [diffusion, synthetic-data, synthgen]",
+        "license: other",
+        "---",
+        "",
+        f"# {kind} diffusion model of {_data_name(header)}",
+        "",
+        f"Draws {codec['height']} x {codec['width']} {colour} images. Trained with "
+        f"synthgen {header['versions']['synthgen']}.",
+        "",
+    ]
+
+
+def _data_name(header: dict[str, Any]) -> str:
+    """The name of the data set, or of its folder or file without the place, which is nobody's business."""
+    return Path(header["data"]["name"]).name
+
+
 _LIMITS = (
     "Synthetic images repeat the biases of the training data, and a model trained long on few images can repeat "
     "the images themselves: check before you share what was private.",
@@ -76,7 +87,7 @@ def _data_rows(header: dict[str, Any]) -> list[tuple[str, object]]:
     data, names = header["data"], header["class_names"]
     shown = ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")
     return [
-        ("data set", Path(data["name"]).name),
+        ("data set", _data_name(header)),
         ("split", data["split"]),
         ("images", f"{data['count']:,}"),
         ("classes", shown),

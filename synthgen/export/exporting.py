@@ -84,18 +84,37 @@ def export_model(
     reporter = reporter or NullReporter()
     planned_scheduler(model, format, recipe)
     check_output(out, force=force)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
+    place = out.resolve()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
     try:
         prepare_output(building)
         if format == "diffusers":
-            scheduler, theirs = _diffusers(model, recipe, building, out.name, reporter)
+            scheduler, theirs = _diffusers(model, recipe, building, place.name, reporter)
         else:
-            scheduler, theirs = None, _safetensors(model, recipe, building, out.name, reporter)
+            scheduler, theirs = None, _safetensors(model, recipe, building, place.name, reporter)
         difference = _compare(model, recipe, theirs, format)
-        _put(building, out)
+        _put(building, place)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+    return _result(out, format, model, scheduler, difference)
+
+
+def _put(building: Path, place: Path) -> None:
+    """Move the finished files to their place; what was there goes only now. The folder itself stays if it is there."""
+    if place.is_file():
+        place.unlink()
+    place.mkdir(exist_ok=True)
+    for old in place.iterdir():
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+    for new in building.iterdir():
+        new.rename(place / new.name)
+
+
+def _result(out: Path, format: str, model: Model, scheduler: str | None, difference: np.ndarray) -> ExportResult:
     written = sorted(path for path in out.rglob("*") if path.is_file() and path.name != MARKER)
     return ExportResult(
         path=out,
@@ -108,16 +127,6 @@ def export_model(
         differing_pixels=int((difference > 0).sum()),
         checked_pixels=difference.size,
     )
-
-
-def _put(building: Path, out: Path) -> None:
-    """Move the finished folder to its place; what was there goes only now."""
-    if out.is_dir():
-        shutil.rmtree(out)
-    else:
-        out.unlink(missing_ok=True)
-    building.chmod(0o755)
-    building.rename(out)
 
 
 def _diffusers(model: Model, recipe: Recipe, folder: Path, name: str, reporter: Reporter) -> tuple[str, np.ndarray]:

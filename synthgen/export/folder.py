@@ -78,7 +78,8 @@ def _usage(model: Model, recipe: Recipe, plan: SchedulerPlan, name: str) -> str:
     asks = "" if first is None else f", class_labels={json.dumps(first, ensure_ascii=False)}"
     steps = f", num_inference_steps={recipe.steps}" if plan.stock else ""
     shard = f"`pipe(batch_size=8, start=8{asks}, seed=0{steps})`"
-    command = "synthgen sample RUN --count 16 --seed 0" + ("" if first is None else f" --class {shlex.quote(first)}")
+    command = f"synthgen sample RUN --count 16 --seed 0 --sampler {recipe.sampler} --steps {recipe.steps}"
+    command += "" if first is None else f" --class {shlex.quote(first)}"
     ours = f"""\
 ```python
 from diffusers import DiffusionPipeline

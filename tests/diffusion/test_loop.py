@@ -70,9 +70,7 @@ def test_half_precision_state_is_refused():
 
 
 def test_clip_bounds_every_estimate():
-    end = run_table(
-        table("dpm++2m"), lambda x, level: x, torch.tensor([50.0, -50.0, 0.3]), pytest.fail, clip=1.0
-    )
+    end = run_table(table("dpm++2m"), lambda x, level: x, torch.tensor([50.0, -50.0, 0.3]), pytest.fail, clip=1.0)
     assert end.tolist()[:2] == [1.0, -1.0]
 
 
@@ -116,7 +114,18 @@ def test_gradients_flow_through_the_whole_chain():
 def test_an_infinite_x_does_not_survive_the_last_step():
     """The step to sigma 0 does not read x, so that 0 * inf cannot spoil it."""
     made = SamplerTable("one", np.ones(2), np.array([1.0, 0.0]), (Row(0, 0.0, (1.0,)),))
-    assert (
-        run_table(made, lambda x, level: torch.ones(1), torch.tensor([float("inf")]), pytest.fail).item()
-        == 1.0
-    )
+    assert run_table(made, lambda x, level: torch.ones(1), torch.tensor([float("inf")]), pytest.fail).item() == 1.0
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", ["ddpm", "heun", "dpm++3m"])
+def test_nothing_in_the_loop_waits_for_the_device(name):
+    x = torch.ones(2, device="cuda")
+    noises = [torch.zeros(2, device="cuda") for _ in range(table(name).draws)]
+    torch.cuda.synchronize()
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        run_table(table(name), lambda z, level: torch.tanh(z), x, noises.__getitem__, clip=1.0)
+    finally:
+        torch.cuda.set_sync_debug_mode(before)

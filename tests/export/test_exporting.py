@@ -229,6 +229,16 @@ def test_what_is_there_is_kept_unless_forced(make_model, tmp_path):
     assert not (tmp_path / "out" / "model.safetensors").exists()
 
 
+def test_into_an_empty_folder_that_one_stands_in(make_model, tmp_path, monkeypatch):
+    place = tmp_path / "here"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    result = export_model(make_model("edm", "edm"), Path("."), format="safetensors")
+    assert result.files == ("README.md", "model.safetensors")
+    assert Path("model.safetensors").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
 def test_what_cannot_be_exported_is_known_before_anything_is_written(make_model, tmp_path):
     with pytest.raises(SynthgenError, match="EDM-preconditioned"):
         export_model(make_model("edm", "v"), tmp_path / "out")

@@ -30,9 +30,7 @@ def pipe(folder):
 @pytest.mark.parametrize("draw", [0, 1, 999])
 def test_the_noise_is_ours(seed, draw):
     keys = range(3, 8)
-    assert np.array_equal(
-        philox_noise(seed, keys, (1, 4, 5), draw), noise(seed, np.array(list(keys)), (1, 4, 5), draw)
-    )
+    assert np.array_equal(philox_noise(seed, keys, (1, 4, 5), draw), noise(seed, np.array(list(keys)), (1, 4, 5), draw))
 
 
 def test_a_sample_does_not_depend_on_its_batch(pipe):
