@@ -24,8 +24,17 @@ def stratified_order(labels: np.ndarray | None, count: int, seed: int) -> np.nda
 
 
 def halves(labels: np.ndarray | None, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Two disjoint halves of equal size, each stratified, each in a stratified order."""
+    """Two disjoint halves of equal size (count // 2), each stratified, each in a stratified order.
+
+    The members of every class are dealt out in turn. Where a class is left with an odd one, the sides take turns too.
+    """
     order = stratified_order(labels, count, seed)
-    half = count // 2
-    # Odd and even places of an order in which classes interleave: each class falls to both sides in equal shares.
-    return order[0 : 2 * half : 2], order[1 : 2 * half : 2]
+    classes = np.zeros(count, np.int64) if labels is None else np.unique(labels, return_inverse=True)[1]
+    side = np.empty(count, np.int64)
+    turn = 0
+    for label in np.unique(classes):
+        members = order[classes[order] == label]
+        side[members] = (np.arange(len(members)) + turn) % 2
+        turn = (turn + len(members)) % 2
+    first, second = order[side[order] == 0], order[side[order] == 1]
+    return first[: count // 2], second[: count // 2]

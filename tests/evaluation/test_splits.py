@@ -40,3 +40,20 @@ def test_the_seed_decides() -> None:
     labels = np.arange(60) % 3
     np.testing.assert_array_equal(stratified_order(labels, 60, 5), stratified_order(labels, 60, 5))
     assert not np.array_equal(stratified_order(labels, 60, 5), stratified_order(labels, 60, 6))
+
+
+@given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=12), seed=st.integers(0, 2**32))
+def test_halves_share_every_class_alike(sizes: list[int], seed: int) -> None:
+    """Also where all classes are equally large, and the places of a class are therefore all odd or all even."""
+    labels = np.repeat(np.arange(len(sizes)), sizes)
+    first, second = halves(labels, len(labels), seed)
+    assert len(first) == len(second) == len(labels) // 2
+    assert not set(first) & set(second)
+    counts = [np.bincount(labels[half], minlength=len(sizes)) for half in (first, second)]
+    assert np.abs(counts[0] - counts[1]).max() <= 2
+
+
+def test_halves_of_balanced_classes_hold_all_of_them() -> None:
+    labels = np.tile(np.arange(10), 20)
+    for half in halves(labels, 200, 0):
+        assert np.bincount(labels[half]).tolist() == [10] * 10

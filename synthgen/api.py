@@ -1,0 +1,187 @@
+"""Every verb as one Python call: the same core functions that the commands call, with the same defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthgen.generation.model import Model, load
+from synthgen.reporting import NullReporter, Reporter
+
+if TYPE_CHECKING:
+    from synthgen.downstream.images import Augmentation
+    from synthgen.evaluation.result import Evaluation
+    from synthgen.explain.run import Explanation
+    from synthgen.export.exporting import ExportResult
+    from synthgen.generation.folder import SampleResult
+
+__all__ = ["augment_classifier", "evaluate", "explain", "export", "sample", "train"]
+
+
+def _model(run: str | Path | Model, device: str) -> Model:
+    return run if isinstance(run, Model) else load(run, device=device)
+
+
+def train(
+    what: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    data: str | Path | None = None,
+    config: str | Path | None = None,
+    budget: str | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    settings: dict[str, Any] | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> Model:
+    """Train a model and load it.
+
+    Args:
+        what: a preset's name, a config file, or data, as on the command line. out: the run folder
+            (default: `runs/NAME`).
+        data, config: name them where `what` would be ambiguous.
+        budget, steps, epochs: how long; at most one of them. settings: dotted keys and values, such as
+            `{"training.batch_size": 128}`.
+    Raises: UsageError for a request that cannot work, SynthgenError when training fails.
+    """
+    from synthgen.training.choosing import choose_settings
+    from synthgen.training.run import train as train_core
+
+    lengths = {"training.budget": budget, "training.steps": steps, "training.epochs": epochs}
+    flags = {"data.source": None if data is None else str(data), **(settings or {}), **lengths}
+    folder = None if out is None else Path(out)
+    name, chosen = choose_settings(what, config=config, flags=flags, resumed=folder if resume else None)
+    result = train_core(
+        chosen, folder or Path("runs") / name, resume=resume, force=force, device=device, reporter=reporter
+    )
+    return load(result.checkpoint, device=device)
+
+
+def sample(
+    run: str | Path | Model,
+    out: str | Path,
+    count: int,
+    *,
+    labels: Sequence[int | str] | None = None,
+    seed: int = 0,
+    format: str = "png",
+    sampler: str | None = None,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> SampleResult:
+    """Write `count` samples to the folder `out`; for samples in memory use `Model.sample`. format: png, npz or idx."""
+    from synthgen.generation.folder import plan_samples, sample_to_folder
+
+    model = _model(run, device)
+    recipe = model.recipe(sampler=sampler, steps=steps, guidance_scale=guidance_scale)
+    plan = plan_samples(model, count, labels=labels, seed=seed, recipe=recipe, format=format)
+    return sample_to_folder(model, Path(out), plan, resume=resume, force=force, reporter=reporter)
+
+
+def evaluate(
+    real: str | Path,
+    fake: str | Path | Model,
+    *,
+    count: int | None = None,
+    features: str | Path = "domain",
+    metrics: Sequence[str] | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+) -> Evaluation:
+    """Measure synthetic images against real ones; see `synthgen.evaluation.images.evaluate_images`.
+
+    fake: a folder or file of images, a run, or a model (2,000 samples are drawn unless `count` says otherwise).
+    """
+    from synthgen.evaluation.images import evaluate_images
+    from synthgen.evaluation.sources import load_like, load_synthetic
+
+    reporter = reporter or NullReporter()
+    made = load_synthetic(_source(fake), count=count, default_count=2000, seed=seed, device=device, reporter=reporter)
+    return evaluate_images(
+        load_like(str(real), made.data.shape, reporter=reporter),
+        made.data,
+        features=features,
+        metrics=metrics,
+        count=count,
+        seed=seed,
+        device=device,
+        reporter=reporter,
+    )
+
+
+def augment_classifier(
+    real: str | Path,
+    synthetic: str | Path | Model,
+    *,
+    test: str | Path | None = None,
+    real_size: int | None = None,
+    count: int | None = None,
+    seeds: Sequence[int] = (0, 1, 2),
+    device: str = "auto",
+    reporter: Reporter | None = None,
+) -> Augmentation:
+    """Does the synthetic data help a classifier? See `synthgen.downstream.images.run_augmentation`.
+
+    test: real test images (default: those of `real`, else a fifth of it, cut off before anything else).
+    """
+    from synthgen.downstream.images import choose_real, run_augmentation
+    from synthgen.evaluation.sources import has_test_split, load_like, load_synthetic
+
+    reporter = reporter or NullReporter()
+    made = load_synthetic(
+        _source(synthetic), count=count, default_count=10_000, seed=seeds[0], device=device, reporter=reporter
+    )
+    shape = made.data.shape
+    own_test = has_test_split(str(test or real), reporter=reporter)
+    held_out = None
+    if own_test or test is not None:
+        held_out = load_like(str(test or real), shape, split="test" if own_test else "all", reporter=reporter)
+    sides = choose_real(load_like(str(real), shape, reporter=reporter), held_out, real_size)
+    return run_augmentation(sides, made.data, generator=made.generator, seeds=seeds, device=device, reporter=reporter)
+
+
+def explain(
+    run: str | Path | Model,
+    out: str | Path,
+    *,
+    samples: int = 8,
+    labels: Sequence[int | str] = (),
+    seed: int = 0,
+    methods: Sequence[str] = ("trajectory",),
+    device: str = "auto",
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> Explanation:
+    """Write how samples came to be to the folder `out`: page, pictures, arrays, numbers."""
+    from synthgen.explain.run import Request, explain_to_folder
+
+    request = Request(samples=samples, labels=tuple(labels), seed=seed, methods=tuple(methods))
+    return explain_to_folder(_model(run, device), Path(out), request, force=force, reporter=reporter)
+
+
+def export(
+    run: str | Path | Model,
+    out: str | Path,
+    *,
+    format: str = "diffusers",
+    device: str = "auto",
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> ExportResult:
+    """Write a model for others (`diffusers` or `safetensors`), load it back and compare its samples."""
+    from synthgen.export.exporting import export_model
+
+    return export_model(_model(run, device), Path(out), format=format, force=force, reporter=reporter)
+
+
+def _source(images: str | Path | Model) -> str:
+    return str(images.path) if isinstance(images, Model) else str(images)
