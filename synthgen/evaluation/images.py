@@ -166,7 +166,14 @@ class _Work:
         return compute(part)
 
     def _fid(self, part: _Part) -> dict[str, Figure]:
-        return {"fid": formulas.fid(self.reference.features.features, part.features.features, seed=self.seed)}
+        found = formulas.fid(
+            self.reference.features.features,
+            part.features.features,
+            seed=self.seed,
+            reference_labels=self.reference.data.labels,
+            other_labels=part.data.labels,
+        )
+        return {"fid": found}
 
     def _kid(self, part: _Part) -> dict[str, Figure]:
         return {"kid": formulas.kid(self.reference.features.features, part.features.features, seed=self.seed)}

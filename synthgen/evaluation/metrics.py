@@ -53,9 +53,18 @@ def _frechet(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> flo
     return max(0.0, float(fid_statistics_to_metric(first, second, verbose=False)[KEY_METRIC_FID]))
 
 
-def fid(reference: np.ndarray, other: np.ndarray, *, seed: int = 0, interval: bool = True) -> Figure:
+def fid(
+    reference: np.ndarray,
+    other: np.ndarray,
+    *,
+    seed: int = 0,
+    interval: bool = True,
+    reference_labels: np.ndarray | None = None,
+    other_labels: np.ndarray | None = None,
+) -> Figure:
     """FID with a normal interval whose deviation comes from bootstrap replicates of both sets.
 
+    Where labels are given, images are drawn anew within their class: stratified sets do not vary in their class shares.
     The replicates' deviation is used and not their quantiles, because a resampled set has fewer distinct images and
     FID grows as those become fewer: the quantiles would lie beside the value.
     """
@@ -63,15 +72,20 @@ def fid(reference: np.ndarray, other: np.ndarray, *, seed: int = 0, interval: bo
     if not interval or reference.shape[1] > _BOOTSTRAP_WIDEST:
         return Figure(value)
     random = np.random.default_rng(seed)
-    replicates = [
-        frechet_distance(_resample(reference, random), _resample(other, random)) for _ in range(BOOTSTRAP_REPLICATES)
-    ]
+    replicates = []
+    for _ in range(BOOTSTRAP_REPLICATES):
+        first = reference[_resample(len(reference), reference_labels, random)]
+        replicates.append(frechet_distance(first, other[_resample(len(other), other_labels, random)]))
     margin = 1.96 * float(np.std(replicates, ddof=1))
     return Figure(value, (max(0.0, value - margin), value + margin))
 
 
-def _resample(features: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    return features[random.integers(0, len(features), len(features))]
+def _resample(count: int, labels: np.ndarray | None, random: np.random.Generator) -> np.ndarray:
+    """`count` indices drawn with replacement, within each class where there are labels."""
+    if labels is None:
+        return random.integers(0, count, count)
+    members = (np.flatnonzero(labels == label) for label in np.unique(labels))
+    return np.concatenate([one[random.integers(0, len(one), len(one))] for one in members])
 
 
 def kid(reference: np.ndarray, other: np.ndarray, *, seed: int = 0) -> Figure:
