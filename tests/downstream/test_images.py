@@ -66,9 +66,7 @@ def test_noise_alone_teaches_nothing() -> None:
 
 def test_a_generator_that_saw_the_test_images_voids_the_result() -> None:
     generator = Provenance("digits", "test", 300, TEST.fingerprint)
-    result = run_augmentation(
-        FEW, corners(100, seed=7), generator=generator, recipe=QUICK, seeds=(0,), device="cpu"
-    )
+    result = run_augmentation(FEW, corners(100, seed=7), generator=generator, recipe=QUICK, seeds=(0,), device="cpu")
     assert result.leak.status == "test"
     assert result.sentence.startswith("Void:")
     assert any("tested on" in text for text in result.warnings)

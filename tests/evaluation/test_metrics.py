@@ -61,6 +61,16 @@ def test_the_interval_of_fid_is_as_wide_as_repeated_draws_scatter() -> None:
     assert low < float(np.mean(draws)) < high
 
 
+def test_labels_keep_the_class_shares_out_of_the_interval() -> None:
+    """Two far classes in exactly equal shares: resampling over both would add the scatter of their shares."""
+    labels = np.arange(400) % 2
+    sets = [_correlated(400, 6, seed) + 30 * labels[:, None].astype(np.float32) for seed in (1, 2)]
+    loose = metrics.fid(*sets).interval
+    strict = metrics.fid(*sets, reference_labels=labels, other_labels=labels).interval
+    assert loose is not None and strict is not None
+    assert loose[1] - loose[0] > 5 * (strict[1] - strict[0])
+
+
 def test_fid_of_wide_features_has_no_interval_and_says_none() -> None:
     features = np.random.default_rng(0).normal(size=(40, 600)).astype(np.float32)
     assert metrics.fid(features, features + 1).interval is None
