@@ -52,9 +52,7 @@ def test_force_and_resume_exclude_each_other(tmp_path: Path) -> None:
         check_output(tmp_path, force=True, resume=True)
 
 
-def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "file"
     atomic_write(path, b"old")
 
