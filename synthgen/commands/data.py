@@ -111,7 +111,8 @@ def prepare(
 ) -> None:
     """Decode a data set once, at its training size.
 
-    The folder it makes is mapped instead of read, for sets that do not fit in memory. Interrupted, the same command goes on where it stopped.
+    The folder it makes is mapped instead of read, for sets that do not fit in memory. Interrupted, the same command
+    goes on where it stopped.
     """
     with command_console(json=json, quiet=quiet, color=color) as console:
         size = _parse_size(image_size)

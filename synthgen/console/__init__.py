@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import json as json_module
 import math
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, TextIO
 
 from synthgen.console.color import Color, is_terminal, paint, wants_color
@@ -167,11 +169,11 @@ class Console:
         label = paint("stopped:", "yellow", colored) if stopped else paint("error:", "red", colored)
         problems = getattr(error, "problems", ())
         for problem in problems:
-            self._stderr(f"{label} {problem}")
+            self._stderr(f"{label} {_wrapped(str(problem))}")
             if problem.place.excerpt:
                 self._stderr(paint(problem.place.excerpt, "dim", colored))
         if not problems:
-            self._stderr(f"{label} {error.message}")
+            self._stderr(f"{label} {_wrapped(error.message)}")
         if error.hint:
             self._stderr(f"{paint('hint:', 'cyan', colored)} {error.hint}")
         if self.json and not self.reported:
@@ -235,6 +237,15 @@ def command_console(*, json: bool = False, quiet: bool = False, color: Color = C
     _current = Console(json=json, quiet=quiet, color=color)
     yield _current
     sys.stdout.flush()
+
+
+def _wrapped(text: str) -> str:
+    """An error's text, broken between words on a terminal. Hints stay whole: they are copied."""
+    if not is_terminal(sys.stderr):
+        return text
+    width, label = shutil.get_terminal_size().columns, "error: "
+    lines = [fill(label + line, width, break_long_words=False, break_on_hyphens=False) for line in text.splitlines()]
+    return "\n".join(line.removeprefix(label) for line in lines)
 
 
 def _plain(value: Any) -> Any:

@@ -33,9 +33,7 @@ def build_table(name: str, alphas: object, sigmas: object, *, eta: float = 0.0) 
     schedule.
     """
     if name not in SAMPLERS:
-        raise UsageError(
-            f"unknown sampler '{name}'{nearest(name, SAMPLERS)}", f"known samplers: {', '.join(SAMPLERS)}"
-        )
+        raise UsageError(f"unknown sampler '{name}'{nearest(name, SAMPLERS)}", f"known samplers: {', '.join(SAMPLERS)}")
     if not 0.0 <= eta <= 1.0:
         raise UsageError(f"eta must lie between 0 and 1, not {eta}")
     if eta and name != "ddim":

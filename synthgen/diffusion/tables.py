@@ -88,9 +88,7 @@ def check_levels(alphas: object, sigmas: object) -> tuple[Float64Array, Float64A
     ratios = noise_to_signal(a, s)
     rising = np.flatnonzero(ratios[1:] >= ratios[:-1])
     if len(rising):
-        raise ValueError(
-            f"sigma/alpha must fall at every step; it does not from level {rising[0]} to {rising[0] + 1}"
-        )
+        raise ValueError(f"sigma/alpha must fall at every step; it does not from level {rising[0]} to {rising[0] + 1}")
     a.setflags(write=False)
     s.setflags(write=False)
     return a, s

@@ -157,3 +157,17 @@ def test_every_problem_of_a_configuration_is_shown(capsys: Capture) -> None:
 def test_the_running_console_is_known() -> None:
     with command_console(json=True, quiet=False) as console:
         assert current_console() is console
+
+
+def test_on_a_terminal_an_error_breaks_between_words(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synthgen.console.is_terminal", lambda stream: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    message, hint = (
+        "eleven words that do not fit into one line of this terminal",
+        "synthgen train --resume --out runs/x",
+    )
+    Console(color=Color.never).failure(SynthgenError(message, hint=hint))
+    lines = capsys.readouterr().err.splitlines()
+    assert all(len(line) <= 30 for line in lines[:-1])
+    assert " ".join(lines[:-1]) == f"error: {message}"
+    assert lines[-1] == f"hint: {hint}"  # whole, to be copied

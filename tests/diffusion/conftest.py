@@ -24,9 +24,7 @@ def mixture() -> Mixture:
     means, deviations = (-0.8, 0.1, 0.7), (0.05, 0.3, 0.1)
     log_weights = torch.tensor([0.5, 0.2, 0.3]).log()
 
-    def posterior_mean(
-        x: torch.Tensor, alpha: torch.Tensor | float, sigma: torch.Tensor | float
-    ) -> torch.Tensor:
+    def posterior_mean(x: torch.Tensor, alpha: torch.Tensor | float, sigma: torch.Tensor | float) -> torch.Tensor:
         wide = x.double()
         alpha, sigma = torch.as_tensor(alpha).double(), torch.as_tensor(sigma).double()
         scores, centres = [], []
@@ -66,9 +64,7 @@ def run(mixture: Mixture) -> Callable[..., torch.Tensor]:
 @pytest.fixture(scope="session")
 def draws() -> list[torch.Tensor]:
     """1,000 tensors of standard normal noise, float64 (4, 1, 3, 3)."""
-    return list(
-        torch.randn(1000, 4, 1, 3, 3, generator=torch.Generator().manual_seed(7), dtype=torch.float64)
-    )
+    return list(torch.randn(1000, 4, 1, 3, 3, generator=torch.Generator().manual_seed(7), dtype=torch.float64))
 
 
 @pytest.fixture(scope="session")

@@ -26,9 +26,7 @@ def gaussian_mean(x, alpha, sigma):
 
 def karras(steps, low=0.002, high=10.0):
     ramp = np.linspace(0, 1, steps)
-    return np.ones(steps + 1), np.append(
-        (high ** (1 / 7) + ramp * (low ** (1 / 7) - high ** (1 / 7))) ** 7, 0.0
-    )
+    return np.ones(steps + 1), np.append((high ** (1 / 7) + ramp * (low ** (1 / 7) - high ** (1 / 7))) ** 7, 0.0)
 
 
 def flow(steps, top=1.0):
@@ -53,9 +51,7 @@ def error_of(name, alphas, sigmas):
     return float((end - (MEAN + DEVIATION * position)).abs().max())
 
 
-@pytest.mark.parametrize(
-    ("name", "order"), [("euler", 1), ("ddim", 1), ("heun", 2), ("dpm++2m", 2), ("dpm++3m", 2)]
-)
+@pytest.mark.parametrize(("name", "order"), [("euler", 1), ("ddim", 1), ("heun", 2), ("dpm++2m", 2), ("dpm++3m", 2)])
 def test_the_ode_samplers_converge_with_their_order(name, order):
     """dpm++3m starts and ends with lower orders, so that it too is of order 2 over a whole run."""
     errors = np.array([error_of(name, *karras(n, low=10 / n**3)) for n in (160, 320, 640)])
@@ -181,9 +177,7 @@ def test_a_constant_denoiser_gives_exactly_its_constant(name, path, steps, const
     table = build_table(name, *PATHS[path](steps))
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(3, generator=generator)
-    end = run_table(
-        table, lambda z, i: torch.full_like(z, constant), x, lambda i: torch.randn(3, generator=generator)
-    )
+    end = run_table(table, lambda z, i: torch.full_like(z, constant), x, lambda i: torch.randn(3, generator=generator))
     assert torch.equal(end, torch.full((3,), constant))
 
 

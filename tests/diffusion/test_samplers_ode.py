@@ -65,9 +65,7 @@ def test_agrees_with_the_peer(kind, steps, karras, betas, mixture, run, start):
     theirs = run_peer(peer, mixture, x)
     torch.testing.assert_close(run(build_table(kind, *exploding(sigmas)), x), theirs, atol=1e-5, rtol=0)
     alphas, scaled = preserving(sigmas)
-    torch.testing.assert_close(
-        run(build_table(kind, alphas, scaled), x * alphas[0]), theirs, atol=1e-5, rtol=0
-    )
+    torch.testing.assert_close(run(build_table(kind, alphas, scaled), x * alphas[0]), theirs, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("steps", STEPS)

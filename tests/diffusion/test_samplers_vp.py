@@ -60,9 +60,7 @@ def test_ddpm_agrees_with_the_peer(betas, clip, steps, spacing, mixture, run, dr
         )
     )
     peer.set_timesteps(steps)
-    mine = run(
-        build_table("ddpm", *peer_levels(peer, peer.timesteps)), start, draws, clip=0.6 if clip else None
-    )
+    mine = run(build_table("ddpm", *peer_levels(peer, peer.timesteps)), start, draws, clip=0.6 if clip else None)
     queue = list(draws)
     monkeypatch.setattr(scheduling_ddpm, "randn_tensor", lambda *a, **k: queue.pop(0))
     # at its last timestep the peer multiplies noise by 1e-10: no difference here
@@ -101,9 +99,7 @@ def test_a_tiny_random_network_gives_the_same_answer(run, draws, start):
     def network(x, alpha, sigma):
         return torch.tanh(layer(x) + float(sigma))
 
-    peer = in_float64(
-        DDPMScheduler(1000, prediction_type="sample", clip_sample=False, timestep_spacing="trailing")
-    )
+    peer = in_float64(DDPMScheduler(1000, prediction_type="sample", clip_sample=False, timestep_spacing="trailing"))
     peer.set_timesteps(5)
     queue = list(draws)
     with pytest.MonkeyPatch.context() as patch:
