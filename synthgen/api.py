@@ -173,14 +173,21 @@ def export(
     out: str | Path,
     *,
     format: str = "diffusers",
+    sampler: str | None = None,
+    steps: int | None = None,
     device: str = "auto",
     force: bool = False,
     reporter: Reporter | None = None,
 ) -> ExportResult:
-    """Write a model for others (`diffusers` or `safetensors`), load it back and compare its samples."""
+    """Write a model for others (`diffusers` or `safetensors`), load it back and compare its samples.
+
+    sampler, steps: how the export samples unless told otherwise; by default as the model does.
+    """
     from synthgen.export.exporting import export_model
 
-    return export_model(_model(run, device), Path(out), format=format, force=force, reporter=reporter)
+    model = _model(run, device)
+    recipe = model.recipe(sampler=sampler, steps=steps)
+    return export_model(model, Path(out), format=format, recipe=recipe, force=force, reporter=reporter)
 
 
 def _source(images: str | Path | Model) -> str:
