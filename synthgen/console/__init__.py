@@ -103,9 +103,17 @@ class Console:
         from rich import box
         from rich.table import Table
 
-        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold", pad_edge=False)
+        table = Table(
+            title=title,
+            box=box.SIMPLE_HEAD,
+            title_justify="left",
+            title_style="bold",
+            pad_edge=False,
+            show_edge=False,
+            padding=(0, 1, 0, 0),
+        )
         for index, name in enumerate(columns):
-            table.add_column(name, justify="right" if index in right else "left", overflow="fold")
+            table.add_column(name, justify="right" if index in right else "left", overflow="fold", no_wrap=index == 0)
         for row in rows:
             table.add_row(*("" if cell is None else str(cell) for cell in row))
         out = self.rich(sys.stdout)

@@ -66,8 +66,8 @@ def test_people_get_lines_and_tables_on_stdout_and_news_on_stderr(capsys: Captur
     console.result({"fid": 3.25}, human)
     console.next("synthgen sample runs/x")
     out, err = capsys.readouterr()
-    assert out.splitlines()[:3] == ["done", "Result", " metric          value"]
-    assert out.splitlines()[4:] == [" FID              3.25", " a longer name"]
+    assert out.splitlines()[:3] == ["done", "Result", "metric         value"]
+    assert out.splitlines()[4:] == ["FID             3.25", "a longer name"]
     assert err == "news\nnext: synthgen sample runs/x\n"
 
 
