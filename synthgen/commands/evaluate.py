@@ -87,7 +87,7 @@ def evaluate(
     with command_console(json=json, quiet=quiet, color=color) as console, stoppable() as stop:
         if out is not None:
             check_output(out, force=force)
-        names = None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
+        names = _names(metrics)
         console.loading("torch", "torch_fidelity")
         from synthgen.evaluation.images import check_metrics, evaluate_images
         from synthgen.evaluation.page import write_report
@@ -107,15 +107,21 @@ def evaluate(
             reporter=console.reporter,
             should_stop=stop,
         )
-        document = result.to_dict() | {"report": str(out / "report.html") if out else None}
+        report = None
         if out is not None:
             words = _words(real, fake, {**given, "--out": out})
-            write_report(out, result, sets.real, sets.fake, command_line=words, force=force)
+            report = write_report(out, result, sets.real, sets.fake, command_line=words, force=force)
+        document = result.to_dict() | {"report": None if report is None else str(report)}
         console.result(document, lambda: _show(console, result, out), quiet=_number(result))
         for text in result.warnings:
             console.warn(text)
         if len(sets.fake.class_names) > 1:
             console.next(shlex.join(["synthgen", "augment-classifier", "--real", real, "--synthetic", fake]))
+
+
+def _names(metrics: str | None) -> list[str] | None:
+    """The names in `fid,prc`; None for all."""
+    return None if metrics is None else [name.strip() for name in metrics.split(",") if name.strip()]
 
 
 class _Sets(NamedTuple):

@@ -191,24 +191,9 @@ def run_augmentation(
     reporter, recipe = reporter or NullReporter(), recipe or ClassifierRecipe()
     synthetic = _fitting(synthetic, sides)
     sets = _training_sets(sides.train, synthetic)
-    classes = sides.whole.class_names
-    hits: dict[str, np.ndarray] = {}
+    hits = {}
     for name, (images, labels) in sets.items():
-        rows = []
-        for number, seed in enumerate(seeds, 1):
-            model = train_classifier(
-                images,
-                labels,
-                len(classes),
-                recipe=recipe,
-                seed=seed,
-                device=device,
-                label=f"training on {name}, seed {number} of {len(seeds)}",
-                should_stop=should_stop,
-                reporter=reporter,
-            )
-            rows.append(predict(model, sides.test.images) == sides.test.labels)
-        hits[name] = np.stack(rows)
+        hits[name] = _train_and_test(name, images, labels, sides, recipe, seeds, device, reporter, should_stop)
         reporter.info(f"trained on {name}: {100 * hits[name].mean():.2f} % of {len(sides.test):,} test images right")
     leak = check_leak(generator, sides.whole, sides.train, sides.test, test_from_real=sides.cut)
     return Augmentation(
@@ -216,7 +201,7 @@ def run_augmentation(
         synthetic_count=len(synthetic),
         test=_test_text(sides),
         test_count=len(sides.test),
-        class_names=classes,
+        class_names=sides.whole.class_names,
         seeds=tuple(seeds),
         recipe=recipe,
         variants={name: _variant(name, len(sets[name][0]), hits[name], sides.test) for name in sets},
@@ -226,6 +211,35 @@ def run_augmentation(
         leak=leak,
         warnings=tuple(_warnings(sides, synthetic, leak, len(seeds))),
     )
+
+
+def _train_and_test(
+    name: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    sides: RealSides,
+    recipe: ClassifierRecipe,
+    seeds: Sequence[int],
+    device: str,
+    reporter: Reporter,
+    should_stop: ShouldStop,
+) -> np.ndarray:
+    """Which test images the classifier of each seed reads right: bool (seeds, test images)."""
+    rows = []
+    for number, seed in enumerate(seeds, 1):
+        model = train_classifier(
+            images,
+            labels,
+            len(sides.whole.class_names),
+            recipe=recipe,
+            seed=seed,
+            device=device,
+            label=f"training on {name}, seed {number} of {len(seeds)}",
+            should_stop=should_stop,
+            reporter=reporter,
+        )
+        rows.append(predict(model, sides.test.images) == sides.test.labels)
+    return np.stack(rows)
 
 
 def _fitting(synthetic: ImageData, sides: RealSides) -> ImageData:

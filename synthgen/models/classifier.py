@@ -31,7 +31,7 @@ class ConvClassifier(nn.Module):
             _block(first, second),
             _block(second, second, stride=2),
             _block(second, third),
-            _block(third, FEATURES, size=1),
+            _block(third, FEATURES),
         )
         self.head = nn.Linear(FEATURES, num_classes)
 

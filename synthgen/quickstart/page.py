@@ -17,6 +17,7 @@ from synthgen.html import (
     Section,
     bar_chart,
     command,
+    details,
     escape,
     figure,
     line_chart,
@@ -179,7 +180,8 @@ def _evaluation(result: Mapping[str, Any]) -> Section:
     ]
     if classes:
         columns = ["class", "n", "FID", "FID floor", "judge agrees"]
-        parts.append(table(columns, classes, caption="Class by class; the judge is a classifier of real digits."))
+        caption = "The judge is a classifier of real digits."
+        parts.append(details("class by class", table(columns, classes, caption=caption)))
     parts += [notice(text, "warn") for text in result["warnings"]]
     parts.append(_more("evaluate", "More figures, and how they were made"))
     return section("Are they like real ones?", *parts)
@@ -190,7 +192,7 @@ def _augmentation(result: Mapping[str, Any]) -> Section:
     means = [100 * variant["mean"] for variant in variants.values()]
     spreads = [100 * (variant["deviation"] or 0.0) for variant in variants.values()]
     low = max(0.0, np.floor(min(a - b for a, b in zip(means, spreads, strict=True)) / 5) * 5 - 5)
-    chart = bar_chart([_TRAINED_ON[name] for name in variants], means, errors=spreads, unit=" %", low=low, digits=4)
+    chart = bar_chart([_TRAINED_ON[name] for name in variants], means, errors=spreads, unit=" %", low=low, digits=3)
     rows = [
         [
             _TRAINED_ON[name],
