@@ -25,6 +25,7 @@ _README = """# Domain feature extractors
 
 Small classifiers (`synthgen.models.classifier`, 205,000 parameters), trained on all training images of a data set by
 `python -m synthgen.evaluation.bundling`. The accuracy is that on the test images, measured once, after training.
+Seconds are wall clock, here on a machine that was busy with other work.
 
 | data | training images | steps x batch | seed | test images | test accuracy | seconds | device, threads | machine |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
