@@ -180,6 +180,8 @@ def _show(console: Console, result: Evaluation, out: Path | None) -> None:
         console.table("class by class", columns, rows_, right=(1, 2, 3, 4, 5))
     for one in metrics:
         console.line(one.sentence)
+    if result.judge and "agreement" in result.metrics:
+        console.line(result.judge)
     console.line(f"n = {result.n:,} a side, features {result.extractor['name']}. Reference: {result.reference}.", "dim")
     for text in result.notes:
         console.line(f"left out {text}", "dim")

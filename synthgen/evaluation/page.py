@@ -150,8 +150,10 @@ def _classes(result: Evaluation) -> Section:
         parts.append(figure(bars, "FID of every class; lower is better."))
     if any(one.agreement is not None for one in shown):
         shares = [nan if one.agreement is None else 100 * one.agreement for one in shown]
-        bars = bar_chart(names, shares, unit=" %", title="class agreement of every class")
-        parts.append(figure(bars, "How often the judge reads the label that was asked for."))
+        low = max(0.0, 10 * ((min(share for share in shares if share == share) - 3) // 10))
+        bars = bar_chart(names, shares, unit=" %", low=low, title="class agreement of every class")
+        axis = f" The axis begins at {low:.0f} %." if low else ""
+        parts.append(figure(bars, f"How often the judge reads the label that was asked for.{axis}"))
     rows = [
         [one.name, one.n, one.fid, one.fid_floor, _percent(one.agreement), _percent(one.agreement_floor)]
         for one in shown

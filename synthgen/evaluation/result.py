@@ -77,6 +77,14 @@ class Evaluation:
     notes: tuple[str, ...]
 
     @property
+    def judge(self) -> str | None:
+        """How well the classifier behind the features reads images it never saw, where that was measured."""
+        accuracy, count = self.extractor.get("test_accuracy"), self.extractor.get("test_count")
+        if accuracy is None:
+            return None
+        return f"The judge itself reads {100 * accuracy:.2f} % of {count:,} real test images right."
+
+    @property
     def headline(self) -> str:
         """One or two sentences that sum it up."""
         if self.identical:
@@ -125,7 +133,7 @@ def _sentence(name: str, found: Figure, floor: Figure | None) -> str:
         spread = found.spread or 0.0
         near = floor is not None and value - floor.value <= 2 * spread
         return (
-            f"KID {value:.3g} is within its spread of what real images show{real}."
+            f"KID {value:.3g} is within two standard deviations of what real images show{real}."
             if near
             else f"KID {value:.3g} tells the fake images from the real ones{real}."
         )
