@@ -144,7 +144,7 @@ def _show(console: Console, result: Augmentation, out: Path | None) -> None:
     title = f"test accuracy in %, {result.test_count:,} images of {result.test}"
     columns = ("trained on", "images", "accuracy", "against real (95 %)")
     console.table(title, columns, rows, right=(1, 2, 3))
-    styles = {"helps": "green", "hurts": "red"}
+    styles = {"helps": "green" if result.leak.clean else "yellow", "hurts": "red"}
     void = result.leak.status == "test"
     console.line(result.sentence, "red" if void else styles.get(result.verdict, "bold"))
     for one_ in result.comparisons:

@@ -100,9 +100,13 @@ class Augmentation:
 
     @property
     def sentence(self) -> str:
-        """The verdict in words; void when the generator saw the test images."""
+        """The verdict in words: void when the generator saw the test images, qualified when it may have seen more."""
         both = next(one.sentence for one in self.comparisons if one.name == "both")
-        return f"Void: {self.leak.message}." if self.leak.status == "test" else both
+        if self.leak.status == "test":
+            return f"Void: {self.leak.message}."
+        if self.verdict == "helps" and not self.leak.clean:
+            return f"{both} That it is the generator's merit is not shown: {self.leak.message}."
+        return both
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, snake_case."""

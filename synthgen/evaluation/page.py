@@ -17,6 +17,7 @@ from synthgen.html import (
     bar_chart,
     command,
     details,
+    escape,
     figure,
     group,
     notice,
@@ -78,7 +79,7 @@ def _figures(result: Evaluation) -> Section:
             written(one, one.value) + (f" ± {written(one, one.spread)}" if one.spread is not None else ""),
             None if one.floor is None else written(one, one.floor),
             f"{written(one, one.interval[0])} to {written(one, one.interval[1])}" if one.interval else None,
-            one.sentence,
+            f"{one.better} is better",
         ]
         for one in metrics
     ]
@@ -87,9 +88,13 @@ def _figures(result: Evaluation) -> Section:
     parts = [notice(text, "warn") for text in result.warnings]
     parts += [
         tiles(heads),
-        table(["metric", "value", "real floor", "95 % interval", "in words"], rows, caption=caption),
+        table(["metric", "value", "real floor", "95 % interval", ""], rows, caption=caption),
     ]
-    return section("The figures", *parts, charts)
+    said = [one.sentence for one in metrics] + (
+        [result.judge] if result.judge and "agreement" in result.metrics else []
+    )
+    listed = Markup(f"<ul>{''.join(f'<li>{escape(text)}</li>' for text in said)}</ul>")
+    return section("The figures", *parts, listed, charts)
 
 
 def _against(one: Metric) -> str:
