@@ -222,8 +222,10 @@ class _Work:
         return ClassFigures(
             name=name,
             n=n,
-            fid=formulas.frechet_distance(reference, fake[:n]) if enough else None,
-            fid_floor=formulas.frechet_distance(reference, other[:n]) if enough and other is not None else None,
+            fid=formulas.fid(reference, fake[:n], interval=False).value if enough else None,
+            fid_floor=formulas.fid(reference, other[:n], interval=False).value
+            if enough and other is not None
+            else None,
             agreement=float(judged.mean()) if len(judged) else None,
             agreement_floor=float(floor.mean()) if len(floor) else None,
         )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
@@ -18,8 +20,9 @@ LEAST_IMAGES = 8
 """Fewer images than this on one side are not compared."""
 
 BOOTSTRAP_REPLICATES = 40
-_BOOTSTRAP_WIDEST = 512
-"""A replicate of FID costs the eigenvalues of a d x d matrix: beyond this d there is no interval."""
+_NARROW = 512
+"""Up to this many features FID gets an interval, whose replicates cost the eigenvalues of a d x d matrix each, and
+numpy works with one thread: its BLAS gains nothing from a second one, and beside other work loses a hundredfold."""
 
 _KID_SUBSETS, _KID_SUBSET_SIZE = 100, 1000
 _PRC_BLOCK = 1500
@@ -68,16 +71,25 @@ def fid(
     The replicates' deviation is used and not their quantiles, because a resampled set has fewer distinct images and
     FID grows as those become fewer: the quantiles would lie beside the value.
     """
-    value = frechet_distance(reference, other)
-    if not interval or reference.shape[1] > _BOOTSTRAP_WIDEST:
-        return Figure(value)
-    random = np.random.default_rng(seed)
-    replicates = []
-    for _ in range(BOOTSTRAP_REPLICATES):
-        first = reference[_resample(len(reference), reference_labels, random)]
-        replicates.append(frechet_distance(first, other[_resample(len(other), other_labels, random)]))
+    with _few_threads(reference):
+        value = frechet_distance(reference, other)
+        if not interval or reference.shape[1] > _NARROW:
+            return Figure(value)
+        random = np.random.default_rng(seed)
+        replicates = []
+        for _ in range(BOOTSTRAP_REPLICATES):
+            first = reference[_resample(len(reference), reference_labels, random)]
+            replicates.append(frechet_distance(first, other[_resample(len(other), other_labels, random)]))
     margin = 1.96 * float(np.std(replicates, ddof=1))
     return Figure(value, (max(0.0, value - margin), value + margin))
+
+
+def _few_threads(features: np.ndarray) -> AbstractContextManager[object]:
+    """One thread for numpy's BLAS while it works on narrow features."""
+    limits: AbstractContextManager[object] = threadpool_limits(
+        1 if features.shape[1] <= _NARROW else None, user_api="blas"
+    )
+    return limits
 
 
 def _resample(count: int, labels: np.ndarray | None, random: np.random.Generator) -> np.ndarray:
@@ -94,14 +106,15 @@ def kid(reference: np.ndarray, other: np.ndarray, *, seed: int = 0) -> Figure:
     Unbiased, so it may fall below 0 where the sets agree. Subsets hold 1,000 images, or half of the smaller set.
     """
     smaller = min(len(reference), len(other))
-    found = kid_features_to_metric(
-        _tensor(other),
-        _tensor(reference),
-        kid_subsets=_KID_SUBSETS,
-        kid_subset_size=max(2, min(_KID_SUBSET_SIZE, smaller // 2)),
-        rng_seed=seed,
-        verbose=False,
-    )
+    with _few_threads(reference):
+        found = kid_features_to_metric(
+            _tensor(other),
+            _tensor(reference),
+            kid_subsets=_KID_SUBSETS,
+            kid_subset_size=max(2, min(_KID_SUBSET_SIZE, smaller // 2)),
+            rng_seed=seed,
+            verbose=False,
+        )
     return Figure(found[KEY_METRIC_KID_MEAN], spread=found[KEY_METRIC_KID_STD])
 
 

@@ -104,7 +104,7 @@ def _overview(plan: Plan, results: Results, total: float) -> Section:
 def _steps(plan: Plan, results: Results, seconds: Mapping[str, float]) -> Section:
     parts = [paragraph("Each stage called what its command calls. These commands do the same, one by one:")]
     for number, name in enumerate(STAGES, start=1):
-        sentence = f"{number}. {TITLES[name]}: {results[name]['sentence']} ({seconds[name]:.0f} s)."
+        sentence = f"{number}. {TITLES[name]} ({seconds[name]:.0f} s): {results[name]['sentence'].rstrip('.')}."
         parts += [paragraph(sentence), command(plan.command(name))]
     return section("What was done", *parts)
 
@@ -156,27 +156,29 @@ def _row(data: ImageData, name: str) -> np.ndarray:
 
 
 def _evaluation(result: Mapping[str, Any]) -> Section:
-    rows = []
+    rows: list[list[str | float | None]] = []
     for metric in result["metrics"].values():
         interval = metric["interval"]
         rows.append(
             [
-                metric["title"],
+                f"{metric['title']} {'↓' if metric['better'] == 'lower' else '↑'}",
                 float(metric["value"]),
                 "" if interval is None else f"{interval[0]:.4g} to {interval[1]:.4g}",
                 metric["floor"] if metric["floor"] is None else float(metric["floor"]),
-                metric["better"],
             ]
         )
     name = result["extractor"]["name"]
-    caption = f"n = {result['n']:,} images a side, features {name}. The floor is what other real images score."
+    caption = (
+        f"n = {result['n']:,} images a side, features {name}. The floor is what other real images score. "
+        "↓: lower is better, ↑: higher is better."
+    )
     classes = [
         [entry["name"], entry["n"], entry["fid"], entry["fid_floor"], _percent(entry["agreement"])]
         for entry in result["classes"]
     ]
     parts = [
         paragraph(result["headline"]),
-        table(["figure", "synthetic", "95 % interval", "real floor", "better"], rows, caption=caption),
+        table(["figure", "synthetic", "95 % interval", "real floor"], rows, caption=caption),
     ]
     if classes:
         columns = ["class", "n", "FID", "FID floor", "judge agrees"]

@@ -157,7 +157,7 @@ def _explain(work: Work) -> Numbers:
     )
     numbers = result.summary["trajectory"]
     sentence = (
-        f"half of the picture is settled at step {numbers['median_half_step']} of {numbers['steps']}, "
+        f"half of the way to the final image is done by step {numbers['median_half_step']} of {numbers['steps']}, "
         f"at noise level {numbers['sigma_at_median_half_step']:.2g}"
     )
     return {"folder": str(out), "sentence": sentence}

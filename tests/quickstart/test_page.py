@@ -43,7 +43,7 @@ def read(text: str) -> Reader:
 def test_every_stage_is_told_with_its_command_and_its_time(plan: Plan, results: Results, report: str) -> None:
     shown = "".join(read(report).words)
     for number, stage in enumerate(STAGES):
-        assert f"{TITLES[stage]}: {results[stage]['sentence']} ({10 + number} s)" in shown
+        assert f"{TITLES[stage]} ({10 + number} s): {results[stage]['sentence']}." in shown
         assert html.escape(plan.command(stage)) in report
     assert "1 min 15 s" in shown  # 10 + 11 + ... + 15
 
