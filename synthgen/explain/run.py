@@ -172,11 +172,8 @@ def _trajectory(work: _Work) -> None:
     }
     if trajectory.labels is not None:
         arrays["labels"] = trajectory.labels
-    told = {
-        "seed": str(work.request.seed),
-        "checkpoint_sha256": work.model.sha256,
-        "units": "encoded, [-1, 1]",
-    }
+    facts = {"seed": work.request.seed, "checkpoint_sha256": work.model.sha256, "units": "encoded, [-1, 1]"}
+    told = {"synthgen": json.dumps(facts)}  # one entry: safetensors writes several in any order
     work.files["trajectory.png"] = png_bytes(_strip(work))
     work.files["trajectory.gif"] = gif_bytes(animation)
     work.files["trajectory.safetensors"] = save({k: np.ascontiguousarray(v) for k, v in arrays.items()}, told)

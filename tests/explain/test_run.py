@@ -42,6 +42,13 @@ def test_arrays_end_in_what_sample_gives(model: Model, folder: Path) -> None:
     assert arrays["labels"].tolist() == [0, 1, 0, 1, 0] and arrays["keys"].tolist() == [0, 1, 2, 3, 4]
 
 
+def test_the_same_request_writes_the_same_bytes(model: Model, folder: Path, tmp_path: Path) -> None:
+    request = Request(5, steps=6, seed=3, methods=("trajectory", "evidence"), invocation="synthgen explain x")
+    explain_to_folder(model, tmp_path / "why", request)
+    for path in folder.iterdir():
+        assert (tmp_path / "why" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
 def test_summary_tells_how_it_was_made_and_agrees_with_the_arrays(model: Model, folder: Path) -> None:
     summary = json.loads((folder / "summary.json").read_text())
     arrays = load_file(folder / "trajectory.safetensors")
