@@ -31,6 +31,11 @@ Seconds are wall clock, here on a machine that was busy with other work.
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 {rows}
 
+The extractors saw the training images. What that does to the floor, FID at n = 10,000 against half of the training
+images, 95 % interval in brackets: the other half 0.008 (0 to 0.044), the test images 0.032 (0 to 0.073) on MNIST;
+0.020 (0 to 0.062) and 0.018 (0 to 0.057) on Fashion-MNIST. `synthgen evaluate --holdout test` makes the floor of
+unseen images.
+
 MNIST: Y. LeCun, C. Cortes, C. J. C. Burges, CC BY-SA 3.0. Fashion-MNIST: Zalando SE, MIT.
 """
 
