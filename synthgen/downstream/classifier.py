@@ -196,9 +196,14 @@ def load_classifier(path: Path) -> tuple[ConvClassifier, dict[str, Any]]:
     """
     header, tensors = load_checkpoint(path, kind=KIND)
     try:
-        widths = tuple(int(width) for width in header["widths"])
-        model = ConvClassifier(int(header["channels"]), int(header["num_classes"]), widths)  # type: ignore[arg-type]
+        first, second, third = (int(width) for width in header["widths"])
+        arguments = (int(header["channels"]), int(header["num_classes"]), (first, second, third))
+        with torch.device("meta"):  # without memory: a header may ask for any number of weights
+            expected = {name: tensor.shape for name, tensor in ConvClassifier(*arguments).state_dict().items()}
+        if expected != {name: tensor.shape for name, tensor in tensors.items()}:
+            raise ValueError("its weights are not those of the network in its header")
+        model = ConvClassifier(*arguments)
         model.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         raise SynthgenError(f"{path} was made by another version of synthgen: {error}", "update synthgen") from error
     return model.to(memory_format=torch.channels_last).eval().requires_grad_(False), header
