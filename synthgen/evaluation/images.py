@@ -9,45 +9,23 @@ to it. With held-out images (the test split), they take the place of B and the w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from synthgen.data.dataset import ImageData
 from synthgen.downstream.copies import count_copies
-from synthgen.errors import StoppedError, UsageError, nearest
-from synthgen.evaluation import metrics as formulas
+from synthgen.errors import UsageError
 from synthgen.evaluation.choosing import choose_extractor
 from synthgen.evaluation.extractors import Extractor, Features
-from synthgen.evaluation.metrics import LEAST_IMAGES, Figure
-from synthgen.evaluation.result import (
-    SMALL_COUNT,
-    ClassFigures,
-    Evaluation,
-    Metric,
-    SetSummary,
-    build_metric,
-)
+from synthgen.evaluation.measure import Found, Measure, Part, Parts
+from synthgen.evaluation.measures import MEASURES, METRICS, check_metrics
+from synthgen.evaluation.result import SMALL_COUNT, Evaluation, SetSummary
 from synthgen.evaluation.sides import Sides, check_sets, choose_sides
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 
-METRICS = ("fid", "kid", "is", "prc", "agreement", "classes")
-"""What `metrics` may name: `prc` gives precision and recall, `classes` the figures of every class."""
-
-
-@dataclass(frozen=True)
-class _Part:
-    """Images of one role with their features; labels are class names, or None."""
-
-    data: ImageData
-    features: Features
-
-    def of(self, name: str) -> Features:
-        """The features of one class."""
-        assert self.data.labels is not None
-        return self.features.take(np.flatnonzero(self.data.labels == self.data.class_names.index(name)))
+__all__ = ["METRICS", "check_metrics", "evaluate_images"]
 
 
 def evaluate_images(
@@ -74,18 +52,18 @@ def evaluate_images(
     Raises: UsageError when the sets cannot be compared, or a metric asked for is impossible; StoppedError.
     """
     reporter = reporter or NullReporter()
-    wanted = check_metrics(metrics)
+    wanted = [measure for measure in MEASURES if measure.name in check_metrics(metrics)]
     check_sets(real, fake, held_out)
     sides = choose_sides(real, fake, held_out, count, seed)
     extractor = choose_extractor(
         features, sides.reference, weights=inception_weights, device=device, reporter=reporter, should_stop=should_stop
     )
-    work = _Work(sides, extractor, seed, reporter, should_stop)
-    notes = [f"{name}: {reason}" for name in wanted if (reason := work.impossible(name))]
+    parts = _parts(sides, real, fake, held_out, extractor, seed, reporter, should_stop)
+    reasons = {measure.name: reason for measure in wanted if (reason := measure.impossible(parts))}
+    notes = [f"{name}: {reason}" for name, reason in reasons.items()]
     if metrics is not None and notes:
         raise UsageError(f"cannot compute {notes[0]}")
-    possible = [name for name in wanted if not work.impossible(name)]
-    found, classes = work.measure(possible)
+    found = _measure(parts, [measure for measure in wanted if measure.name not in reasons])
     copies = count_copies(fake.images, real.images)
     return Evaluation(
         real=SetSummary(real.name, real.split, len(real), len(sides.reference), real.fingerprint),
@@ -94,153 +72,89 @@ def evaluate_images(
         seed=seed,
         reference=sides.text,
         extractor={"name": extractor.name, **extractor.card},
-        metrics=found,
-        classes=classes,
+        metrics={metric.name: metric for one in found.values() for metric in one.metrics},
+        classes=tuple(figures for one in found.values() for figures in one.classes),
         exact_copies=copies,
         identical=sides.identical,
-        warnings=tuple(_warnings(sides, fake, copies)),
+        warnings=(*_warnings(sides, fake, copies), *(text for one in found.values() for text in one.warnings)),
         notes=tuple(notes),
+        details={name: one.details for name, one in found.items() if one.details is not None},
     )
 
 
-class _Work:
-    """Features once, then one figure after the other."""
+def _parts(
+    sides: Sides,
+    real: ImageData,
+    fake: ImageData,
+    held_out: ImageData | None,
+    extractor: Extractor,
+    seed: int,
+    reporter: Reporter,
+    should_stop: ShouldStop,
+) -> Parts:
+    """Everybody's images, with features that are read when they are asked for, and each image's only once."""
 
-    def __init__(
-        self, sides: Sides, extractor: Extractor, seed: int, reporter: Reporter, should_stop: ShouldStop
-    ) -> None:
-        self.sides, self.extractor, self.seed = sides, extractor, seed
-        self.reporter, self.should_stop = reporter, should_stop
-
-    def impossible(self, name: str) -> str | None:
-        """Why a metric cannot be had here, or None."""
-        fake, reference = self.sides.fake, self.sides.reference
-        if name == "is" and self.extractor.logits_layer is None:
-            return "the features read no classes"
-        if name == "agreement":
-            if fake.labels is None:
-                return "the fake images have no labels"
-            if not set(fake.class_names) & set(self.extractor.class_names):
-                return f"the features {self.extractor.name} do not read the fake images' classes"
-        if name == "classes":
-            if fake.labels is None or reference.labels is None:
-                return "both sets need labels"
-            if not set(fake.class_names) & set(reference.class_names):
-                return "the two sets have no class name in common"
-        return None
-
-    def measure(self, names: Sequence[str]) -> tuple[dict[str, Metric], tuple[ClassFigures, ...]]:
-        """Every figure asked for, and the figures of the classes."""
-        self.reference = self._read(self.sides.reference, "reading the real images")
-        self.fake = self._read(self.sides.fake, "reading the fake images")
-        other = self.sides.other
-        self.other = None if other is None else self._read(other, "reading the other real images")
-        found: dict[str, Metric] = {}
-        classes: tuple[ClassFigures, ...] = ()
-        with self.reporter.progress("measuring", len(names), "figures") as progress:
-            for done, name in enumerate(names):
-                progress.update(done, now=name)
-                if name == "classes":
-                    classes = self._classes()
-                else:
-                    found |= self._figures(name)
-            progress.update(len(names))
-        return found, classes
-
-    def _read(self, data: ImageData, label: str) -> _Part:
-        found = self.extractor.extract(data.images, label=label, should_stop=self.should_stop, reporter=self.reporter)
-        return _Part(data, found)
-
-    def _figures(self, name: str) -> dict[str, Metric]:
-        compute = {"fid": self._fid, "kid": self._kid, "is": self._is, "prc": self._prc, "agreement": self._agreement}
-        values = self._ask(compute[name], self.fake)
-        floors = self._ask(compute[name], self.other) if self.other else {}
-        return {
-            key: build_metric(key, value, floors.get(key), self.sides.n, self.extractor.name)
-            for key, value in values.items()
-        }
-
-    def _ask(self, compute: Callable[[_Part], dict[str, Figure]], part: _Part) -> dict[str, Figure]:
-        if self.should_stop():
-            raise StoppedError("stopped while measuring")
-        return compute(part)
-
-    def _fid(self, part: _Part) -> dict[str, Figure]:
-        found = formulas.fid(
-            self.reference.features.features,
-            part.features.features,
-            seed=self.seed,
-            reference_labels=self.reference.data.labels,
-            other_labels=part.data.labels,
-        )
-        return {"fid": found}
-
-    def _kid(self, part: _Part) -> dict[str, Figure]:
-        return {"kid": formulas.kid(self.reference.features.features, part.features.features, seed=self.seed)}
-
-    def _is(self, part: _Part) -> dict[str, Figure]:
-        assert part.features.logits is not None
-        return {"is": formulas.inception_score(part.features.logits, seed=self.seed)}
-
-    def _prc(self, part: _Part) -> dict[str, Figure]:
-        precision, recall = formulas.precision_recall(self.reference.features.features, part.features.features)
-        return {"precision": precision, "recall": recall}
-
-    def _agreement(self, part: _Part) -> dict[str, Figure]:
-        hits = self._hits(part)
-        return {"agreement": formulas.share(hits)} if len(hits) else {}
-
-    def _hits(self, part: _Part, name: str | None = None) -> np.ndarray:
-        """Whether the judge reads the label, for the images (of one class) whose label it knows."""
-        if part.data.labels is None or part.features.logits is None:
-            return np.empty(0, bool)
-        judge = self.extractor.class_names
-        position = np.array([judge.index(c) if c in judge else -1 for c in part.data.class_names], np.int64)
-        expected = position[part.data.labels]
-        read = part.features.logits.argmax(axis=1)
-        known = expected >= 0
-        if name is not None:
-            known &= part.data.labels == part.data.class_names.index(name)
-        hits: np.ndarray = (read == expected)[known]
-        return hits
-
-    def _classes(self) -> tuple[ClassFigures, ...]:
-        """FID and agreement of every class that both sets have, floors at the same n per class."""
-        fake_names = self.fake.data.class_names
-        return tuple(self._one_class(name) for name in self.reference.data.class_names if name in fake_names)
-
-    def _one_class(self, name: str) -> ClassFigures:
-        if self.should_stop():
-            raise StoppedError("stopped while measuring the classes")
-        reference, fake = self.reference.of(name).features, self.fake.of(name).features
-        has_other = self.other is not None and name in self.other.data.class_names
-        other = self.other.of(name).features if self.other is not None and has_other else None
-        n = len(fake) if other is None else min(len(fake), len(other))
-        enough = n >= LEAST_IMAGES and len(reference) >= LEAST_IMAGES
-        judged = self._hits(self.fake, name)
-        floor = self._hits(self.other, name) if self.other is not None and has_other else np.empty(0, bool)
-        return ClassFigures(
-            name=name,
-            n=n,
-            fid=formulas.fid(reference, fake[:n], interval=False).value if enough else None,
-            fid_floor=formulas.fid(reference, other[:n], interval=False).value
-            if enough and other is not None
-            else None,
-            agreement=float(judged.mean()) if len(judged) else None,
-            agreement_floor=float(floor.mean()) if len(floor) else None,
+    def part(data: ImageData, text: str) -> Part:
+        return Part(
+            data, lambda: extractor.extract(data.images, label=text, should_stop=should_stop, reporter=reporter)
         )
 
+    def whole(data: ImageData, known: list[tuple[np.ndarray, Part]], label: str) -> Part:
+        return Part(data, lambda: _join(data, known, lambda rest: part(rest, label)))
 
-def check_metrics(metrics: Sequence[str] | None) -> tuple[str, ...]:
-    """The metrics meant, in the order of `METRICS`; None means all. Raises UsageError for an unknown name or none."""
-    if metrics is None:
-        return METRICS
-    for name in metrics:
-        if name not in METRICS:
-            raise UsageError(f"unknown metric '{name}'{nearest(name, METRICS)}", f"known: {', '.join(METRICS)}")
-    if not metrics:
-        raise UsageError("no metric was named", f"known: {', '.join(METRICS)}")
-    return tuple(name for name in METRICS if name in metrics)
+    reference = part(sides.reference, "reading the real images")
+    chosen = reference if sides.identical else part(sides.fake, "reading the fake images")
+    other = None if sides.other is None else part(sides.other, "reading the other real images")
+    of_real = [(sides.reference_index, reference)]
+    of_held_out: list[tuple[np.ndarray, Part]] = []
+    if other is not None:
+        (of_real if held_out is None else of_held_out).append((sides.other_index, other))
+    return Parts(
+        reference=reference,
+        fake=Part(sides.fake, lambda: chosen.found),
+        other=other,
+        real=whole(real, of_real, "reading the rest of the real images"),
+        samples=whole(fake, [(sides.fake_index, chosen)], "reading the rest of the fake images"),
+        held_out=None if held_out is None else whole(held_out, of_held_out, "reading the rest of the held-out images"),
+        extractor=extractor,
+        n=sides.n,
+        seed=seed,
+        identical=sides.identical,
+        reporter=reporter,
+        should_stop=should_stop,
+    )
+
+
+def _join(data: ImageData, known: list[tuple[np.ndarray, Part]], read: Callable[[ImageData], Part]) -> Features:
+    """The features of all of `data`: those that are known, at their places, and the others read now."""
+    missing = np.ones(len(data), bool)
+    for index, _ in known:
+        missing[index] = False
+    places = list(known)
+    if missing.any():
+        places.append((np.flatnonzero(missing), read(data.select(np.flatnonzero(missing)))))
+    order = np.argsort(np.concatenate([index for index, _ in places]), kind="stable")
+    logits = [part.logits for _, part in places]
+    return Features(
+        np.concatenate([part.features for _, part in places])[order],
+        None if logits[0] is None else np.concatenate([one for one in logits if one is not None])[order],
+    )
+
+
+def _measure(parts: Parts, measures: Sequence[Measure]) -> dict[str, Found]:
+    """What every measure finds, by name, in their order."""
+    for role in ("reference", "fake", "other", "real", "samples", "held_out"):
+        part: Part | None = getattr(parts, role)
+        if part is not None and any(role in measure.needs for measure in measures):
+            part.found  # noqa: B018 - read before the measuring begins, each with its own progress line
+    found: dict[str, Found] = {}
+    with parts.reporter.progress("measuring", len(measures), "figures") as progress:
+        for done, measure in enumerate(measures):
+            progress.update(done, now=measure.name)
+            parts.check_stop()
+            found[measure.name] = measure.measure(parts)
+        progress.update(len(measures))
+    return found
 
 
 def _warnings(sides: Sides, fake: ImageData, copies: int) -> list[str]:

@@ -33,12 +33,13 @@ _PRC_BLOCK = 1500
 class Figure:
     """A value with its uncertainty, where the metric has one.
 
-    interval: 95 %, by bootstrap. spread: torch-fidelity's own standard deviation (over subsets or splits).
+    interval: 95 %; method: how it was found. spread: torch-fidelity's own standard deviation (over subsets or splits).
     """
 
     value: float
     interval: tuple[float, float] | None = None
     spread: float | None = None
+    method: str = "bootstrap"
 
 
 def frechet_distance(first: np.ndarray, second: np.ndarray) -> float:
@@ -146,7 +147,7 @@ def share(hits: np.ndarray) -> Figure:
     rate = float(np.mean(hits))
     centre = (rate + z * z / (2 * count)) / (1 + z * z / count)
     margin = z * np.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count)) / (1 + z * z / count)
-    return Figure(rate, (max(0.0, float(centre - margin)), min(1.0, float(centre + margin))))
+    return Figure(rate, (max(0.0, float(centre - margin)), min(1.0, float(centre + margin))), method="wilson")
 
 
 def _tensor(features: np.ndarray) -> torch.Tensor:

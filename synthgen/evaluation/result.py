@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
-
-from synthgen.evaluation.metrics import Figure
 
 SMALL_COUNT = 2000
 """Below this n the bias of FID is large, and figures at different n must not be compared."""
@@ -16,7 +14,8 @@ class Metric:
     """One figure beside its floor.
 
     floor: the same metric between the reference and other real images at the same n; None when the sets are equal.
-    interval: 95 %. spread: standard deviation over torch-fidelity's subsets or splits. n: images on the fake side.
+    interval: 95 %; method: how it was found (`bootstrap`, or `wilson` for a plain share). spread: standard deviation
+    over torch-fidelity's subsets or splits. n: images on the fake side. share: a part of 1, written in percent.
     """
 
     name: str
@@ -29,6 +28,8 @@ class Metric:
     n: int
     extractor: str
     sentence: str
+    share: bool = False
+    method: str | None = None
 
     @property
     def margin(self) -> float | None:
@@ -75,6 +76,8 @@ class Evaluation:
     identical: bool
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
+    details: dict[str, Any] = field(default_factory=dict)
+    """What measures found beside figures, JSON-ready, under the measure's name."""
 
     @property
     def judge(self) -> str | None:
@@ -103,61 +106,3 @@ class Evaluation:
             "metrics": metrics,
             "headline": self.headline,
         }
-
-
-_TITLES: dict[str, tuple[str, Literal["lower", "higher"]]] = {
-    "fid": ("FID", "lower"),
-    "kid": ("KID", "lower"),
-    "is": ("inception score", "higher"),
-    "precision": ("precision", "higher"),
-    "recall": ("recall", "higher"),
-    "agreement": ("class agreement", "higher"),
-}
-
-
-def build_metric(name: str, found: Figure, floor: Figure | None, n: int, extractor: str) -> Metric:
-    """A figure, its floor and what the two say."""
-    title, better = _TITLES[name]
-    spread = found.spread
-    limit = None if floor is None else floor.value
-    sentence = _sentence(name, found, floor)
-    return Metric(name, title, found.value, limit, found.interval, spread, better, n, extractor, sentence)
-
-
-def _sentence(name: str, found: Figure, floor: Figure | None) -> str:
-    value = found.value
-    real = "" if floor is None else f" (real images: {_written(name, floor.value)})"
-    if name == "fid":
-        return _fid_sentence(found, floor)
-    if name == "kid":
-        spread = found.spread or 0.0
-        near = floor is not None and value - floor.value <= 2 * spread
-        return (
-            f"KID {value:.3g} is within two standard deviations of what real images show{real}."
-            if near
-            else f"KID {value:.3g} tells the fake images from the real ones{real}."
-        )
-    if name == "is":
-        return f"The judge sees {value:.2f} clear and equally frequent classes{real}."
-    share = f"{100 * value:.1f} %"
-    if name == "precision":
-        return f"{share} of the fake images lie where real ones lie{real}."
-    if name == "recall":
-        return f"{share} of the real images lie where fake ones lie{real}."
-    return f"The judge reads the asked label in {share} of the fake images{real}."
-
-
-def _written(name: str, value: float) -> str:
-    if name in ("precision", "recall", "agreement"):
-        return f"{100 * value:.1f} %"
-    return f"{value:.2f}" if name == "is" else f"{value:.3g}"
-
-
-def _fid_sentence(found: Figure, floor: Figure | None) -> str:
-    if floor is None:
-        return f"FID {found.value:.3g}."
-    lowest = found.interval[0] if found.interval else found.value
-    if lowest <= floor.value:
-        return f"FID {found.value:.3g} is not above what other real images show ({floor.value:.3g})."
-    times = found.value / floor.value if floor.value > 0 else float("inf")
-    return f"FID {found.value:.3g} is {times:,.1f} times the {floor.value:.3g} of other real images at the same n."

@@ -18,7 +18,11 @@ REFERENCE_LIMIT = 50_000
 
 @dataclass(frozen=True)
 class Sides:
-    """The images of each role. other is None when the two sets are the same images."""
+    """The images of each role. other is None when the two sets are the same images.
+
+    reference_index, fake_index: where they stand in the sets that were given; other_index: in the real images, or in
+    the held-out ones where there are some.
+    """
 
     reference: ImageData
     other: ImageData | None
@@ -26,6 +30,9 @@ class Sides:
     n: int
     identical: bool
     text: str
+    reference_index: np.ndarray
+    other_index: np.ndarray
+    fake_index: np.ndarray
 
 
 def choose_sides(real: ImageData, fake: ImageData, held_out: ImageData | None, count: int | None, seed: int) -> Sides:
@@ -33,7 +40,8 @@ def choose_sides(real: ImageData, fake: ImageData, held_out: ImageData | None, c
         n = min(len(real), count or len(real))
         chosen = stratified_order(real.labels, len(real), seed)[:n]
         same = real.select(chosen)
-        return Sides(same, None, fake.select(chosen), n, True, "the same images")
+        none = np.empty(0, np.int64)
+        return Sides(same, None, fake.select(chosen), n, True, "the same images", chosen, none, chosen)
     if held_out is None:
         first, second = halves(real.labels, len(real), seed)
         other, text = real, "a random half of the real images; the floor is the other half"
@@ -49,8 +57,9 @@ def choose_sides(real: ImageData, fake: ImageData, held_out: ImageData | None, c
             f"{LEAST_IMAGES} a side are the least, {SMALL_COUNT:,} are advisable",
         )
     chosen = stratified_order(fake.labels, len(fake), seed)[:n]
-    reference = real.select(first[:REFERENCE_LIMIT])
-    return Sides(reference, other.select(second[:n]), fake.select(chosen), n, False, text)
+    first, second = first[:REFERENCE_LIMIT], second[:n]
+    reference = real.select(first)
+    return Sides(reference, other.select(second), fake.select(chosen), n, False, text, first, second, chosen)
 
 
 def check_sets(real: ImageData, fake: ImageData, held_out: ImageData | None) -> None:

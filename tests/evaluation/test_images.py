@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from synthgen.data.dataset import ImageData
 from synthgen.errors import StoppedError, UsageError
-from synthgen.evaluation.extractors import Extractor
+from synthgen.evaluation import images
+from synthgen.evaluation.extractors import Extractor, Features
 from synthgen.evaluation.images import evaluate_images
+from synthgen.evaluation.measure import Found, Measure, Parts, Role
 from tests.evaluation.conftest import NAMES, blobs
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -165,3 +168,29 @@ def test_a_stop_is_heeded(real: ImageData, extractor: Extractor) -> None:
     calls = iter([False, False, True])
     with pytest.raises(StoppedError):
         evaluate_images(real, blobs(100, seed=5), features=extractor, should_stop=lambda: next(calls, True))
+
+
+def test_every_image_is_read_once_whatever_part_it_plays(
+    real: ImageData, extractor: Extractor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A measure that asks for all images, those compared and the others, gets each at its place."""
+    read: list[int] = []
+    extract = Extractor.extract
+
+    def counting(self: Extractor, images: np.ndarray, **options: Any) -> Features:
+        read.append(len(images))
+        return extract(self, images, **options)
+
+    def look(parts: Parts) -> Found:
+        for whole, data in ((parts.real, real), (parts.samples, fake)):
+            assert whole.data is data
+            np.testing.assert_allclose(whole.features, extract(extractor, data.images).features, atol=1e-4)
+        return Found(details={"seen": [1, 2]}, warnings=("look here",))
+
+    fake = blobs(200, seed=5)
+    monkeypatch.setattr(Extractor, "extract", counting)
+    everything: tuple[Role, ...] = ("reference", "fake", "other", "real", "samples")
+    monkeypatch.setattr(images, "MEASURES", (Measure("fid", ("fid",), look, needs=everything),))
+    found = evaluate_images(real, fake, features=extractor, metrics=["fid"], count=50)
+    assert sum(read) == len(real) + len(fake)
+    assert found.details == {"fid": {"seen": [1, 2]}} and "look here" in found.warnings
