@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 
 from synthgen import devices
-from synthgen.checkpoints import Header, load_checkpoint
+from synthgen.checkpoints import Header, Tensors, load_checkpoint
 from synthgen.config.schema import Config
 from synthgen.data.dataset import ImageCodec
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.errors import StoppedError, SynthgenError, UsageError, nearest
 from synthgen.generation.building import build_denoiser, recipe_of
 from synthgen.generation.engine import Engine, Recipe
+from synthgen.generation.headers import check_weights, parse_header
 from synthgen.reporting import NullReporter, Reporter
-from synthgen.runs import resolve_run
+from synthgen.runs import list_checkpoints, resolve_run
 from synthgen.stopping import ShouldStop, never_stop
 
 if TYPE_CHECKING:
@@ -192,28 +193,40 @@ class Model:
         return Trajectory(np.stack([*held, final.float().cpu().numpy()]), np.stack(guesses), ratios, given, keys)
 
 
-def load(run: str | Path, *, device: str = "auto") -> Model:
+def load(run: str | Path, *, device: str = "auto", reporter: Reporter | None = None) -> Model:
     """Load a model.
 
     Args:
-        run: a run folder, a `.safetensors` file, or the name of a run in `runs/`.
+        run: a run folder, a `.safetensors` file, or the name of a run in `runs/`. In a run folder whose newest
+            checkpoint is damaged the one before it is used; the damaged one is named through `reporter`, or as a
+            Python warning without one.
         device: auto, cpu, cuda, cuda:N, mps.
     Raises: UsageError when it is not there, SynthgenError when it is damaged or of another kind.
     """
-    path = resolve_run(run)
-    header, tensors = load_checkpoint(path)
+    path, header, tensors = _newest_good(run, reporter)
+    checked = parse_header(path, header)
+    check_weights(path, checked, tensors)
     place = devices.pick_device(device)
-    config, codec = _parse(path, header)
-    denoiser = build_denoiser(config, codec, len(header["class_names"]), float(header["sigma_data"]), place)
-    try:
-        denoiser.network.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise SynthgenError(f"{path}: the weights do not fit the network in its header") from error
-    return Model(path, header, denoiser.eval().requires_grad_(False), codec, place)
+    denoiser = build_denoiser(checked.config, checked.image_codec, len(checked.class_names), checked.sigma_data, place)
+    denoiser.network.load_state_dict(tensors)
+    return Model(path, header, denoiser.eval().requires_grad_(False), checked.image_codec, place)
 
 
-def _parse(path: Path, header: dict[str, Any]) -> tuple[Config, ImageCodec]:
-    try:
-        return Config.model_validate(header["config"]), ImageCodec(**header["codec"])
-    except (KeyError, TypeError, ValidationError) as error:
-        raise SynthgenError(f"{path} was made by another version of synthgen: {error}", "update synthgen") from error
+def _newest_good(run: str | Path, reporter: Reporter | None) -> tuple[Path, Header, Tensors]:
+    """The checkpoint that RUN means; of a run folder, the newest one that is whole."""
+    path = resolve_run(run)
+    candidates = [path]
+    if not (Path(run).is_file()):
+        candidates += [older for older in list_checkpoints(path.parent.parent) if older != path]
+    for candidate in candidates[:-1]:
+        try:
+            return candidate, *load_checkpoint(candidate)
+        except SynthgenError as error:  # noqa: PERF203 - each file is tried in turn
+            if isinstance(error, UsageError):
+                raise
+            message = f"{error.message}; using the checkpoint before it"
+            if reporter is None:
+                warnings.warn(message, stacklevel=3)
+            else:
+                reporter.warn(message)
+    return candidates[-1], *load_checkpoint(candidates[-1])

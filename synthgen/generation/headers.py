@@ -1,0 +1,92 @@
+"""What a model's header may say: checked, with limits, before anything is built from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from synthgen.checkpoints import Header, Tensors
+from synthgen.config.schema import Config
+from synthgen.data.dataset import ImageCodec
+from synthgen.errors import SynthgenError
+from synthgen.models.images import build_network
+
+_Name = Annotated[str, Field(max_length=1000)]
+
+
+class _Codec(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    height: int = Field(ge=1, le=4096)
+    width: int = Field(ge=1, le=4096)
+    channels: int = Field(ge=1, le=4)
+
+
+class _Data(BaseModel):
+    """Where the training images came from: shown to people and compared, never opened."""
+
+    name: str
+    split: str
+    count: int = Field(ge=0)
+    fingerprint: str
+    licence: str = ""
+
+
+class ModelHeader(BaseModel):
+    """The parts of a model's header that are relied on; further entries are kept as they are."""
+
+    config: Config
+    codec: _Codec
+    class_names: tuple[_Name, ...] = Field(max_length=100_000)
+    sigma_data: float = Field(gt=0, le=1e6, allow_inf_nan=False)
+    data: _Data
+    training: dict[str, Any]
+    versions: dict[str, str]
+
+    @property
+    def image_codec(self) -> ImageCodec:
+        return ImageCodec(self.codec.height, self.codec.width, self.codec.channels)
+
+
+def parse_header(path: Path, header: Header) -> ModelHeader:
+    """The header of the model at `path`, checked. Raises SynthgenError naming what is wrong with it."""
+    try:
+        found = ModelHeader.model_validate(header)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise SynthgenError(
+            f"the header of {path} is not one that this synthgen understands: {place}: {first['msg']}",
+            "the file was made by another version (update synthgen) or altered (copy it again)",
+        ) from error
+    if len(set(found.class_names)) != len(found.class_names):
+        raise SynthgenError(f"the header of {path} names a class twice")
+    return found
+
+
+def check_weights(path: Path, header: ModelHeader, tensors: Tensors) -> None:
+    """Refuse weights that do not belong to the network which the header describes.
+
+    The network is laid out without memory for its weights, so that a header that asks for a hundred gigabytes costs
+    nothing. Raises SynthgenError.
+    """
+    codec = header.image_codec
+    try:
+        with torch.device("meta"):
+            network = build_network(
+                header.config.model, (codec.height, codec.width, codec.channels), len(header.class_names)
+            )
+    except (ValueError, TypeError, RuntimeError, ArithmeticError, SynthgenError) as error:
+        reason = str(getattr(error, "message", error)).splitlines()[0] if str(error) else type(error).__name__
+        raise SynthgenError(f"the header of {path} describes no network that can be built: {reason}") from error
+    expected = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    for name in sorted(expected.keys() | tensors.keys()):
+        given = tensors.get(name)
+        if given is None or name not in expected or given.shape != expected[name] or not given.is_floating_point():
+            raise SynthgenError(
+                f"{path}: the weights do not fit the network in its header ({name} does not)",
+                "the file was altered, or made by another version of synthgen",
+            )
