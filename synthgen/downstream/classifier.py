@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from synthgen import devices
 from synthgen.checkpoints import load_checkpoint, save_checkpoint
 from synthgen.data.dataset import ImageCodec
+from synthgen.downstream.transforms import Transforms
 from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.models.classifier import SMALLEST_SIDE, ConvClassifier, build_classifier
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
+
+Module = TypeVar("Module", bound=nn.Module)
 
 KIND = "classifier"
 """The `kind` of a classifier's checkpoint file."""
@@ -63,20 +67,65 @@ def train_classifier(
     should_stop: ShouldStop = never_stop,
     reporter: Reporter | None = None,
 ) -> ConvClassifier:
-    """A classifier trained on uint8 images (N, H, W, C) and their labels, int (N,) below `num_classes`.
-
-    AdamW with a learning rate that rises over the first fifth of the steps and falls to zero; bf16 where the device
-    computes in it. The last weights are returned: no held-out set chooses among them. Everything random follows `seed`.
+    """A `ConvClassifier` trained on uint8 images (N, H, W, C) and their labels, int (N,) below `num_classes`.
 
     Raises: UsageError when the images are too few or too small; StoppedError when asked to stop.
+    """
+    if min(images.shape[1:3]) < SMALLEST_SIDE:
+        raise UsageError(
+            f"images of {images.shape[1]} x {images.shape[2]} pixels are too small for a classifier: "
+            f"{SMALLEST_SIDE} pixels a side are the least"
+        )
+    _check(images, labels, num_classes)
+    model = build_classifier(images.shape[-1], num_classes, seed=seed)
+    return fit(
+        model,
+        images,
+        labels,
+        num_classes,
+        recipe=recipe,
+        seed=seed,
+        device=device,
+        label=label,
+        should_stop=should_stop,
+        reporter=reporter,
+    )
+
+
+def fit(
+    model: Module,
+    images: np.ndarray,
+    labels: np.ndarray,
+    num_classes: int,
+    *,
+    recipe: ClassifierRecipe = ClassifierRecipe(),
+    transforms: Transforms | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    label: str = "training a classifier",
+    should_stop: ShouldStop = never_stop,
+    reporter: Reporter | None = None,
+) -> Module:
+    """Train `model` (float (N, C, H, W) in [-1, 1] to logits) on uint8 images (N, H, W, C) and labels, int (N,).
+
+    AdamW with a learning rate that rises over the first fifth of the steps and falls to zero; bf16 where the device
+    computes in it. The last weights are kept: no held-out set chooses among them. transforms: classical augmentation of
+    every batch. Everything random follows `seed`, dropout included, and torch's global generator stays untouched.
+
+    Raises: UsageError when the images are too few; StoppedError when asked to stop.
     """
     _check(images, labels, num_classes)
     place = devices.pick_device(device)
     precision = devices.pick_precision("auto", place)
-    model = build_classifier(images.shape[-1], num_classes, seed=seed).to(place).train()
+    model = model.to(place).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    stream = _Batches(images, labels, recipe, seed)
-    with (reporter or NullReporter()).progress(label, recipe.steps, "steps") as progress:
+    stream = _Batches(images, labels, recipe, seed, transforms)
+    forked = [place] if place.type == "cuda" else []
+    with (
+        torch.random.fork_rng(devices=forked),
+        (reporter or NullReporter()).progress(label, recipe.steps, "steps") as progress,
+    ):
+        torch.manual_seed(seed)
         for step in range(recipe.steps):
             if should_stop():
                 raise StoppedError(f"stopped while {label}, after {step:,} of {recipe.steps:,} steps")
@@ -99,11 +148,6 @@ def _check(images: np.ndarray, labels: np.ndarray, num_classes: int) -> None:
         raise UsageError(
             f"a classifier needs at least two images and two classes, not {len(images)} of {num_classes} classes"
         )
-    if min(images.shape[1:3]) < SMALLEST_SIDE:
-        raise UsageError(
-            f"images of {images.shape[1]} x {images.shape[2]} pixels are too small for a classifier: "
-            f"{SMALLEST_SIDE} pixels a side are the least"
-        )
     if len(labels) != len(images) or labels.min() < 0 or labels.max() >= num_classes:
         raise SynthgenError(f"{len(images):,} images do not fit {len(labels):,} labels below {num_classes}")
 
@@ -116,8 +160,18 @@ def _ramp(share: float, warmup: float) -> float:
 class _Batches:
     """An endless stream of batches: one shuffled pass after the other, cut into equal pieces across the seams."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, recipe: ClassifierRecipe, seed: int) -> None:
+    def __init__(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        recipe: ClassifierRecipe,
+        seed: int,
+        transforms: Transforms | None = None,
+    ) -> None:
         self.images, self.labels, self.recipe = images, labels.astype(np.int64), recipe
+        self.transforms = transforms
+        # A stream of its own: with and without classical augmentation the images come in the same order.
+        self.changes = np.random.default_rng([seed, 1])
         self.codec = ImageCodec(*images.shape[1:])
         self.random = np.random.default_rng(seed)
         self.queue = np.empty(0, np.int64)
@@ -129,7 +183,10 @@ class _Batches:
             self.queue = np.concatenate([self.queue, self.random.permutation(len(self.images))])
         index, self.queue = self.queue[:size], self.queue[size:]
         pixels = self._augment(np.asarray(self.images[index]))
-        return self.codec.encode(torch.from_numpy(pixels)), torch.from_numpy(self.labels[index])
+        encoded = self.codec.encode(torch.from_numpy(pixels))
+        if self.transforms is not None:
+            encoded = self.transforms.apply(encoded, self.changes)
+        return encoded, torch.from_numpy(self.labels[index])
 
     def _augment(self, pixels: np.ndarray) -> np.ndarray:
         count, height, width, _ = pixels.shape
@@ -168,6 +225,20 @@ def classify(
             logits.append(model.head(found).cpu().numpy())
             progress.update(start + len(pixels))
     return Outputs(np.concatenate(features), np.concatenate(logits))
+
+
+def logits_of(model: nn.Module, images: np.ndarray, *, should_stop: ShouldStop = never_stop) -> np.ndarray:
+    """The logits of any classifier for uint8 images (N, H, W, C): float32 (N, K), computed in fp32."""
+    place = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
+    codec = ImageCodec(*images.shape[1:])
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(images), _PREDICT_BATCH):
+            if should_stop():
+                raise StoppedError(f"stopped after reading {start:,} of {len(images):,} images")
+            pixels = torch.from_numpy(np.ascontiguousarray(images[start : start + _PREDICT_BATCH])).to(place)
+            found.append(model(codec.encode(pixels)).float().cpu().numpy())
+    return np.concatenate(found)
 
 
 def predict(model: ConvClassifier, images: np.ndarray) -> np.ndarray:
