@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from synthgen.errors import StoppedError, UsageError
+from synthgen.evaluation.cache import ArrayCache, Arrays, pixel_digest
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 
@@ -27,6 +30,10 @@ class Features:
     def take(self, index: np.ndarray | slice) -> Features:
         """The rows in `index`."""
         return Features(self.features[index], None if self.logits is None else self.logits[index])
+
+
+_VERSION = 1
+"""Raised when the same weights give other features than before: what was kept is then computed anew."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,39 @@ class Extractor:
     batch_size: int
     class_names: tuple[str, ...] = ()
     card: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 (hex) of the weights and of all else that features depend on."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.module.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        scale = getattr(self.module, "scale", None)
+        kind = type(self.module).__qualname__
+        digest.update(repr((_VERSION, kind, scale, self.layer, self.logits_layer, self.channels)).encode())
+        return digest.hexdigest()
+
+    def features_of(
+        self,
+        images: np.ndarray,
+        cache: ArrayCache,
+        *,
+        label: str = "reading images",
+        should_stop: ShouldStop = never_stop,
+        reporter: Reporter | None = None,
+    ) -> Features:
+        """As `extract`, but from `cache` where these images were read by these weights before."""
+
+        def compute() -> Arrays:
+            found = self.extract(images, label=label, should_stop=should_stop, reporter=reporter)
+            return {"features": found.features} | ({} if found.logits is None else {"logits": found.logits})
+
+        if cache.folder is None:
+            arrays = compute()
+        else:
+            arrays = cache.get({"what": "features", "images": pixel_digest(images), "by": self.digest}, compute)
+        return Features(arrays["features"], arrays.get("logits"))
 
     def extract(
         self,

@@ -16,6 +16,7 @@ import numpy as np
 from synthgen.data.dataset import ImageData
 from synthgen.downstream.copies import count_copies
 from synthgen.errors import UsageError
+from synthgen.evaluation.cache import ArrayCache, evaluation_cache
 from synthgen.evaluation.choosing import choose_extractor
 from synthgen.evaluation.extractors import Extractor, Features
 from synthgen.evaluation.measure import Found, Measure, Part, Parts
@@ -39,6 +40,7 @@ def evaluate_images(
     held_out: ImageData | None = None,
     seed: int = 0,
     device: str = "auto",
+    cache: bool = True,
     reporter: Reporter | None = None,
     should_stop: ShouldStop = never_stop,
 ) -> Evaluation:
@@ -49,6 +51,7 @@ def evaluate_images(
         metrics: of `METRICS`; None: all that the data and the extractor allow.
         count: images per side at most. held_out: real images for the floor instead of half of `real`.
         seed: decides the halves, the subsets and the bootstrap replicates.
+        cache: keep features, and other results that took long, in the user's cache, and use those that are there.
     Raises: UsageError when the sets cannot be compared, or a metric asked for is impossible; StoppedError.
     """
     reporter = reporter or NullReporter()
@@ -58,7 +61,8 @@ def evaluate_images(
     extractor = choose_extractor(
         features, sides.reference, weights=inception_weights, device=device, reporter=reporter, should_stop=should_stop
     )
-    parts = _parts(sides, real, fake, held_out, extractor, seed, reporter, should_stop)
+    kept = evaluation_cache(enabled=cache, reporter=reporter)
+    parts = _parts(sides, real, fake, held_out, extractor, kept, seed, reporter, should_stop)
     reasons = {measure.name: reason for measure in wanted if (reason := measure.impossible(parts))}
     notes = [f"{name}: {reason}" for name, reason in reasons.items()]
     if metrics is not None and notes:
@@ -88,16 +92,18 @@ def _parts(
     fake: ImageData,
     held_out: ImageData | None,
     extractor: Extractor,
+    cache: ArrayCache,
     seed: int,
     reporter: Reporter,
     should_stop: ShouldStop,
 ) -> Parts:
     """Everybody's images, with features that are read when they are asked for, and each image's only once."""
 
-    def part(data: ImageData, text: str) -> Part:
-        return Part(
-            data, lambda: extractor.extract(data.images, label=text, should_stop=should_stop, reporter=reporter)
-        )
+    def part(data: ImageData, label: str) -> Part:
+        def read() -> Features:
+            return extractor.features_of(data.images, cache, label=label, should_stop=should_stop, reporter=reporter)
+
+        return Part(data, read)
 
     def whole(data: ImageData, known: list[tuple[np.ndarray, Part]], label: str) -> Part:
         return Part(data, lambda: _join(data, known, lambda rest: part(rest, label)))
@@ -120,6 +126,7 @@ def _parts(
         n=sides.n,
         seed=seed,
         identical=sides.identical,
+        cache=cache,
         reporter=reporter,
         should_stop=should_stop,
     )

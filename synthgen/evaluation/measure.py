@@ -11,6 +11,7 @@ import numpy as np
 
 from synthgen.data.dataset import ImageData
 from synthgen.errors import StoppedError
+from synthgen.evaluation.cache import ArrayCache, pixel_digest
 from synthgen.evaluation.extractors import Extractor, Features
 from synthgen.evaluation.metrics import Figure
 from synthgen.evaluation.result import ClassFigures, Metric
@@ -49,6 +50,11 @@ class Part:
     def labels(self) -> np.ndarray | None:
         return self.data.labels
 
+    @cached_property
+    def digest(self) -> str:
+        """sha256 (hex) of the pixels."""
+        return pixel_digest(self.data.images)
+
     def members(self, name: str) -> np.ndarray:
         """Which images are of the class `name`: indices into `data`; none where the class or labels are missing."""
         if self.data.labels is None or name not in self.data.class_names:
@@ -64,6 +70,7 @@ class Parts:
     the floor, None when `identical`. real: all real images that were given, whether in the reference, in `other` or in
     neither. samples: all synthetic images that were given. held_out: real images that no generator was trained on,
     where the user named some; `other` is taken from them then. identical: real and samples are the same images.
+    cache: for what takes a measure long; `Part.digest` and `Extractor.digest` belong into its keys.
     """
 
     reference: Part
@@ -76,6 +83,7 @@ class Parts:
     n: int
     seed: int
     identical: bool = False
+    cache: ArrayCache = field(default_factory=ArrayCache)
     reporter: Reporter = field(default_factory=NullReporter)
     should_stop: ShouldStop = never_stop
 

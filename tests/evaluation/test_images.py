@@ -191,6 +191,6 @@ def test_every_image_is_read_once_whatever_part_it_plays(
     monkeypatch.setattr(Extractor, "extract", counting)
     everything: tuple[Role, ...] = ("reference", "fake", "other", "real", "samples")
     monkeypatch.setattr(images, "MEASURES", (Measure("fid", ("fid",), look, needs=everything),))
-    found = evaluate_images(real, fake, features=extractor, metrics=["fid"], count=50)
+    found = evaluate_images(real, fake, features=extractor, metrics=["fid"], count=50, cache=False)
     assert sum(read) == len(real) + len(fake)
     assert found.details == {"fid": {"seen": [1, 2]}} and "look here" in found.warnings
