@@ -13,6 +13,10 @@ MARKER = ".synthgen"
 """An empty file in every result folder of ours: `--force` deletes only folders that have one."""
 
 
+_HALF_WRITTEN = ".tmp"
+"""How the temporary files of `atomic_write` end."""
+
+
 def check_output(path: Path, *, force: bool = False, resume: bool = False) -> None:
     """Refuse, before any work begins, to put a result where something else is. Changes nothing.
 
@@ -57,7 +61,7 @@ def atomic_write(path: Path, data: bytes) -> None:
     Raises: OSError (disk full, no permission); the temporary file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_HALF_WRITTEN)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
@@ -69,6 +73,15 @@ def atomic_write(path: Path, data: bytes) -> None:
         Path(temporary).unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Delete what `atomic_write` had half written below `folder` when its process was killed.
+
+    Only for the one process that writes there: another one's file may be about to be renamed.
+    """
+    for path in folder.rglob(f".*{_HALF_WRITTEN}"):
+        path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

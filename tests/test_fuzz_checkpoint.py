@@ -9,6 +9,7 @@ import json
 import os
 import struct
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
@@ -28,7 +29,6 @@ from synthgen.runs import list_checkpoints, resolve_run
 from synthgen.training.saving import load_state
 
 SECONDS = float(os.environ.get("SYNTHGEN_FUZZ_SECONDS", "0"))
-EXAMPLES = 1_000_000 if SECONDS else 120
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 
@@ -105,12 +105,16 @@ def survives(path: Path, before: dict[str, torch.Tensor] | None = None) -> None:
         assert all(torch.equal(now[name], tensor) for name, tensor in before.items())
 
 
-def timed_out(started: float) -> bool:
-    return bool(SECONDS) and time.monotonic() - started > SECONDS
+def repeat(attack: Callable[[], None]) -> None:
+    """Once over; with SYNTHGEN_FUZZ_SECONDS again and again, each time with other files."""
+    started = time.monotonic()
+    attack()
+    while time.monotonic() - started < SECONDS:
+        attack()
 
 
 FUZZ = settings(
-    max_examples=EXAMPLES,
+    max_examples=120,
     derandomize=not SECONDS,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
@@ -120,33 +124,29 @@ FUZZ = settings(
 def test_any_bytes(good: Path, tmp_path: Path) -> None:
     data = good.read_bytes()
     header, tensors = load_checkpoint(good)
-    path, started = tmp_path / "model.safetensors", time.monotonic()
+    path = tmp_path / "model.safetensors"
 
     @FUZZ
     @given(changes=st.lists(bytes_to_bytes, min_size=1, max_size=3))
     def attack(changes: list[tuple[str, float, int]]) -> None:
-        if timed_out(started):
-            return
         altered = data
         for change in changes:
             altered = damaged(altered, change) if altered else altered
         path.write_bytes(altered)
         survives(path, tensors)
 
-    attack()
+    repeat(attack)
     assert header["kind"] == "model"
 
 
 def test_any_header_with_a_right_hash(good: Path, tmp_path: Path) -> None:
     header, tensors = load_checkpoint(good)
     known = [place for place in places(header) if place and place[0] not in ("sha256", "format", "kind")]
-    path, started = tmp_path / "model.safetensors", time.monotonic()
+    path = tmp_path / "model.safetensors"
 
     @FUZZ
     @given(edits=st.lists(st.tuples(st.sampled_from(known), odd_values, st.booleans()), min_size=1, max_size=2))
     def attack(edits: list[tuple[tuple[Any, ...], Any, bool]]) -> None:
-        if timed_out(started):
-            return
         altered = header
         for place, value, drop in edits:
             with suppress(KeyError, TypeError, IndexError):  # the first edit may take away where the second would go
@@ -154,13 +154,13 @@ def test_any_header_with_a_right_hash(good: Path, tmp_path: Path) -> None:
         save_checkpoint(path, tensors, altered)
         survives(path)
 
-    attack()
+    repeat(attack)
 
 
 def test_any_tensors_with_a_right_hash(good: Path, tmp_path: Path) -> None:
     header, tensors = load_checkpoint(good)
     names = sorted(tensors)
-    path, started = tmp_path / "model.safetensors", time.monotonic()
+    path = tmp_path / "model.safetensors"
     dtypes = [torch.int64, torch.float64, torch.bool, torch.bfloat16]
 
     @FUZZ
@@ -170,8 +170,6 @@ def test_any_tensors_with_a_right_hash(good: Path, tmp_path: Path) -> None:
         dtype=st.sampled_from(dtypes),
     )
     def attack(name: str, action: str, dtype: torch.dtype) -> None:
-        if timed_out(started):
-            return
         altered = dict(tensors)
         tensor = altered.pop(name)
         if action == "rename":
@@ -186,7 +184,7 @@ def test_any_tensors_with_a_right_hash(good: Path, tmp_path: Path) -> None:
         save_checkpoint(path, altered, header)
         survives(path)
 
-    attack()
+    repeat(attack)
 
 
 @pytest.mark.parametrize("where", [("config", "model", "channels"), ("codec", "height"), ("class_names",)])
@@ -225,8 +223,7 @@ def test_any_classifier(tmp_path: Path) -> None:
         except SynthgenError as error:
             assert error.message
 
-    if not SECONDS:
-        attack()
+    repeat(attack)
 
 
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(tiny_run: Path, tmp_path: Path) -> None:
