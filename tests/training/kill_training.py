@@ -25,7 +25,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -193,12 +193,9 @@ class FillDisk(Blow):
     def on(child: int, delay: float, ordeal: Ordeal) -> int:
         time.sleep(delay)
         rest = ordeal.random.randrange(0, 400_000)
-        with (ordeal.folder / "filler").open("wb", buffering=0) as file:
+        with suppress(OSError), (ordeal.folder / "filler").open("wb", buffering=0) as file:  # the child may be quicker
             while (room := shutil.disk_usage(ordeal.folder).free - rest) > 0:
-                try:
-                    file.write(bytes(min(room, 2**20)))
-                except OSError:  # the child was quicker
-                    break
+                file.write(bytes(min(room, 2**20)))
         return 1
 
     @staticmethod
