@@ -10,7 +10,7 @@ from synthgen.generation.model import Model, load
 from synthgen.reporting import NullReporter, Reporter
 
 if TYPE_CHECKING:
-    from synthgen.downstream.images import Augmentation
+    from synthgen.downstream.result import Augmentation
     from synthgen.evaluation.result import Evaluation
     from synthgen.explain.run import Explanation
     from synthgen.export.exporting import ExportResult
@@ -112,6 +112,7 @@ def evaluate(
         features=features,
         metrics=metrics,
         count=count,
+        generator=made.generator,
         seed=seed,
         device=device,
         reporter=reporter,
@@ -125,28 +126,46 @@ def augment_classifier(
     test: str | Path | None = None,
     real_size: int | None = None,
     count: int | None = None,
-    seeds: Sequence[int] = (0, 1, 2),
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    steps: int = 600,
+    batch_size: int = 256,
+    classifier: str = "cnn",
+    filter: str = "none",
+    allow_leak: bool = False,
     device: str = "auto",
     reporter: Reporter | None = None,
 ) -> Augmentation:
     """Does the synthetic data help a classifier? See `synthgen.downstream.images.run_augmentation`.
 
-    test: real test images (default: those of `real`, else a fifth of it, cut off before anything else).
-    """
-    from synthgen.downstream.images import choose_real, run_augmentation
-    from synthgen.evaluation.sources import has_test_split, load_like, load_synthetic
+    test: real test images (default: those of `real`, else a fifth of it, cut off before anything else). classifier:
+    cnn, resnet, logistic, or your own code as module:factory. filter: confidence, nearest, both with a comma, or none.
+    Curves, rare classes and training the generator: `synthgen.downstream.protocol.run_protocol`.
 
-    reporter = reporter or NullReporter()
-    made = load_synthetic(
-        _source(synthetic), count=count, default_count=10_000, seed=seeds[0], device=device, reporter=reporter
+    Raises: UsageError when the generator saw images that the classifier has not, unless `allow_leak`.
+    """
+    from synthgen.downstream.classifier import ClassifierRecipe
+    from synthgen.downstream.filters import parse_filters
+    from synthgen.downstream.protocol import Request, run_protocol
+    from synthgen.downstream.result import Design
+
+    design = Design(
+        recipe=ClassifierRecipe(steps=steps, batch_size=batch_size),
+        seeds=tuple(seeds),
+        classifier=classifier,
+        filters=parse_filters(filter),
+        allow_leak=allow_leak,
     )
-    shape = made.data.shape
-    own_test = has_test_split(str(test or real), reporter=reporter)
-    held_out = None
-    if own_test or test is not None:
-        held_out = load_like(str(test or real), shape, split="test" if own_test else "all", reporter=reporter)
-    sides = choose_real(load_like(str(real), shape, reporter=reporter), held_out, real_size)
-    return run_augmentation(sides, made.data, generator=made.generator, seeds=seeds, device=device, reporter=reporter)
+    request = Request(
+        str(real),
+        (_source(synthetic),),
+        test=None if test is None else str(test),
+        real_sizes=(real_size,),
+        count=count,
+        design=design,
+        seed=design.seeds[0] if design.seeds else 0,
+        device=device,
+    )
+    return run_protocol(request, reporter=reporter)[0]
 
 
 def explain(

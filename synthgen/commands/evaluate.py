@@ -25,6 +25,7 @@ from synthgen.stopping import ShouldStop
 
 if TYPE_CHECKING:
     from synthgen.data.dataset import ImageData
+    from synthgen.downstream.leaks import Provenance
     from synthgen.evaluation.result import Evaluation, Metric
 
 RUN_COUNT = 2000
@@ -102,6 +103,7 @@ def evaluate(
             metrics=names,
             count=count,
             held_out=sets.held_out,
+            generator=sets.generator,
             seed=seed,
             device=device,
             reporter=console.reporter,
@@ -128,6 +130,7 @@ class _Sets(NamedTuple):
     real: ImageData
     fake: ImageData
     held_out: ImageData | None
+    generator: Provenance | None
 
 
 def _load(
@@ -146,12 +149,13 @@ def _load(
 
     check_is_images("--real", real)
     common: dict[str, Any] = {"max_bad": max_bad, "reporter": console.reporter, "should_stop": stop}
-    made = load_synthetic(fake, count=count, default_count=RUN_COUNT, seed=seed, device=device, **common).data
+    synthetic = load_synthetic(fake, count=count, default_count=RUN_COUNT, seed=seed, device=device, **common)
+    made = synthetic.data
     note = resizing_note(real, made.shape)
     if note:
         console.note(note)
     held_out = load_like(real, made.shape, split="test", **common) if holdout is Holdout.test else None
-    return _Sets(load_like(real, made.shape, **common), made, held_out)
+    return _Sets(load_like(real, made.shape, **common), made, held_out, synthetic.generator)
 
 
 def _show(console: Console, result: Evaluation, out: Path | None) -> None:

@@ -9,12 +9,14 @@ to it. With held-out images (the test split), they take the place of B and the w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from synthgen.data.dataset import ImageData
 from synthgen.downstream.copies import count_copies
+from synthgen.downstream.leaks import Provenance
 from synthgen.errors import UsageError
 from synthgen.evaluation.cache import ArrayCache, evaluation_cache
 from synthgen.evaluation.choosing import choose_extractor
@@ -38,6 +40,7 @@ def evaluate_images(
     metrics: Sequence[str] | None = None,
     count: int | None = None,
     held_out: ImageData | None = None,
+    generator: Provenance | None = None,
     seed: int = 0,
     device: str = "auto",
     cache: bool = True,
@@ -50,6 +53,7 @@ def evaluate_images(
         features: `domain`, `inception`, the file of a domain extractor, or an extractor.
         metrics: of `METRICS`; None: all that the data and the extractor allow.
         count: images per side at most. held_out: real images for the floor instead of half of `real`.
+        generator: what the generator was trained on, where that is known.
         seed: decides the halves, the subsets and the bootstrap replicates.
         cache: keep features, and other results that took long, in the user's cache, and use those that are there.
     Raises: UsageError when the sets cannot be compared, or a metric asked for is impossible; StoppedError.
@@ -62,7 +66,9 @@ def evaluate_images(
         features, sides.reference, weights=inception_weights, device=device, reporter=reporter, should_stop=should_stop
     )
     kept = evaluation_cache(enabled=cache, reporter=reporter)
-    parts = _parts(sides, real, fake, held_out, extractor, kept, seed, reporter, should_stop)
+    parts = replace(
+        _parts(sides, real, fake, held_out, extractor, kept, seed, reporter, should_stop), generator=generator
+    )
     reasons = {measure.name: reason for measure in wanted if (reason := measure.impossible(parts))}
     notes = [f"{name}: {reason}" for name, reason in reasons.items()]
     if metrics is not None and notes:
@@ -126,6 +132,7 @@ def _parts(
         n=sides.n,
         seed=seed,
         identical=sides.identical,
+        fake_index=sides.fake_index,
         cache=cache,
         reporter=reporter,
         should_stop=should_stop,

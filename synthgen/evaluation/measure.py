@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 
 from synthgen.data.dataset import ImageData
+from synthgen.downstream.leaks import Provenance
 from synthgen.errors import StoppedError
 from synthgen.evaluation.cache import ArrayCache, pixel_digest
 from synthgen.evaluation.extractors import Extractor, Features
@@ -70,6 +71,8 @@ class Parts:
     the floor, None when `identical`. real: all real images that were given, whether in the reference, in `other` or in
     neither. samples: all synthetic images that were given. held_out: real images that no generator was trained on,
     where the user named some; `other` is taken from them then. identical: real and samples are the same images.
+    generator: what the generator of the fake images was trained on, None when nothing says so. fake_index: where the
+    images of `fake` stand in `samples`.
     cache: for what takes a measure long; `Part.digest` and `Extractor.digest` belong into its keys.
     """
 
@@ -83,6 +86,8 @@ class Parts:
     n: int
     seed: int
     identical: bool = False
+    generator: Provenance | None = None
+    fake_index: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     cache: ArrayCache = field(default_factory=ArrayCache)
     reporter: Reporter = field(default_factory=NullReporter)
     should_stop: ShouldStop = never_stop
