@@ -58,7 +58,15 @@ def untrained() -> _Untrained:
 
 @pytest.fixture(scope="module")
 def weights(untrained: _Untrained, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("inception") / "random.pth"
+    path = tmp_path_factory.mktemp("inception") / "random.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in untrained.state_dict().items()}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pickled(untrained: _Untrained, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same weights as torch-fidelity publishes its own: a .pth."""
+    path = tmp_path_factory.mktemp("pickled") / "random.pth"
     torch.save(untrained.state_dict(), path)
     return path
 
@@ -97,7 +105,7 @@ def test_a_given_file_is_used_and_gives_the_features_of_torch_fidelity(
     np.testing.assert_allclose(found.logits, logits.numpy(), rtol=1e-4, atol=1e-6)
     assert found.features.shape == (6, 2048)
     assert len(listener.warnings) == 1 and "not the file that torch-fidelity publishes" in listener.warnings[0]
-    assert extractor.name == "inception-v3-compat with random.pth"
+    assert extractor.name == "inception-v3-compat with random.safetensors"
     grey = extractor.extract(images[..., :1]).features
     same = extractor.extract(np.repeat(images[..., :1], 3, axis=-1)).features
     np.testing.assert_array_equal(grey, same)
@@ -117,16 +125,6 @@ def test_a_whole_comparison_with_inception(weights: Path) -> None:
     assert found.metrics["fid"].n == 12 and found.metrics["fid"].interval is None
 
 
-def test_safetensors_are_read_too(untrained: _Untrained, tmp_path: Path) -> None:
-    path = tmp_path / "random.safetensors"
-    save_file({name: tensor.contiguous() for name, tensor in untrained.state_dict().items()}, path)
-    images = blobs(2, size=16).images
-    found = inception_extractor(path, device="cpu").extract(images).features
-    with torch.no_grad():
-        expected = untrained(torch.from_numpy(images).permute(0, 3, 1, 2))[0].numpy()
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
-
-
 class _Payload:
     """What a hostile file would do when it is unpickled."""
 
@@ -140,26 +138,28 @@ class _Payload:
 def test_a_hostile_file_is_refused_and_runs_nothing(tmp_path: Path) -> None:
     path, mark = tmp_path / "evil.pth", tmp_path / "mark"
     torch.save({"fc.weight": _Payload(mark)}, path)
-    with pytest.raises(SynthgenError, match="not a file of weights"):
+    with pytest.raises(SynthgenError, match="pickles, which can run code"):
         inception_extractor(path, device="cpu")
     assert not mark.exists()
+
+
+def test_a_harmless_pickle_of_somebody_else_is_not_opened_either(pickled: Path) -> None:
+    with pytest.raises(SynthgenError, match="is not the file that torch-fidelity publishes") as caught:
+        inception_extractor(pickled, device="cpu")
+    assert caught.value.hint is not None and "safetensors.torch.save_file" in caught.value.hint
 
 
 def test_files_of_something_else_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no file of Inception weights"):
         inception_extractor(tmp_path / "none.pth")
-    text = tmp_path / "text.pth"
+    text = tmp_path / "text.safetensors"
     text.write_text("<html>not found</html>")
     with pytest.raises(SynthgenError, match="not a file of weights"):
         inception_extractor(text)
-    other = tmp_path / "other.pth"
-    torch.save({"weight": torch.zeros(3)}, other)
+    other = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(3)}, other)
     with pytest.raises(SynthgenError, match="does not hold the weights of torch-fidelity's Inception"):
         inception_extractor(other)
-    listed = tmp_path / "list.pth"
-    torch.save([torch.zeros(3)], listed)
-    with pytest.raises(SynthgenError, match="not a state dict"):
-        inception_extractor(listed)
 
 
 def test_weights_for_other_features_are_refused(weights: Path) -> None:
@@ -168,18 +168,18 @@ def test_weights_for_other_features_are_refused(weights: Path) -> None:
 
 
 @pytest.fixture
-def server(weights: Path) -> Iterator[str]:
+def server(pickled: Path) -> Iterator[str]:
     """Serves the folder of the random weights; `inception/FILE` is what is asked for."""
-    folder = weights.parent / "inception"
+    folder = pickled.parent / "inception"
     folder.mkdir(exist_ok=True)
     if not (folder / FILE).exists():
-        os.link(weights, folder / FILE)
+        os.link(pickled, folder / FILE)
 
     class _Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *arguments: object) -> None:
             return None
 
-    running = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(weights.parent)))
+    running = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(pickled.parent)))
     threading.Thread(target=running.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{running.server_port}"
     running.shutdown()
@@ -188,11 +188,11 @@ def server(weights: Path) -> Iterator[str]:
 
 @pytest.mark.usefixtures("nothing_here")
 def test_the_weights_are_downloaded_once_and_checked(
-    server: str, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: str, pickled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real file cannot be had here: another one stands in, with its own checksum."""
-    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-    stand_in = replace(inception.WEIGHTS, files=(RemoteFile(FILE, digest, weights.stat().st_size),))
+    digest = hashlib.sha256(pickled.read_bytes()).hexdigest()
+    stand_in = replace(inception.WEIGHTS, files=(RemoteFile(FILE, digest, pickled.stat().st_size),))
     monkeypatch.setattr(inception, "WEIGHTS", stand_in)
     monkeypatch.setattr(inception, "PUBLISHED_SHA256", digest)
     monkeypatch.setenv("SYNTHGEN_MIRROR", server)
@@ -200,7 +200,7 @@ def test_the_weights_are_downloaded_once_and_checked(
     monkeypatch.setenv("SYNTHGEN_MIRROR", "http://127.0.0.1:9")
     assert inception_extractor(device="cpu").name == "inception-v3-compat"  # from the cache
     monkeypatch.setattr(inception, "WEIGHTS", replace(stand_in, folders=("elsewhere",)))
-    wrong = RemoteFile(FILE, "0" * 64, weights.stat().st_size)
+    wrong = RemoteFile(FILE, "0" * 64, pickled.stat().st_size)
     monkeypatch.setattr(inception, "WEIGHTS", replace(stand_in, folders=("elsewhere",), files=(wrong,)))
     monkeypatch.setenv("SYNTHGEN_MIRROR", server)
     with pytest.raises(SynthgenError, match="checksum mismatch"):
