@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shlex
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,153 +16,182 @@ from synthgen.commands.options import (
     ForceOption,
     JsonOption,
     QuietOption,
+    ResumeOption,
     SeedOption,
 )
-from synthgen.commands.resuming import stoppable
+from synthgen.commands.resuming import resume_command, stoppable
 from synthgen.console import Console, command_console
+from synthgen.errors import UsageError
 from synthgen.outputs import check_output
-from synthgen.stopping import ShouldStop
 
 if TYPE_CHECKING:
-    from synthgen.downstream.images import Augmentation, RealSides
-    from synthgen.evaluation.sources import Synthetic
-
-RUN_COUNT = 10_000
-"""Samples drawn from a run when --count is not given."""
+    from synthgen.downstream.result import Augmentation
 
 
 def augment_classifier(
     real: Annotated[str, typer.Option("--real", metavar="SOURCE", help="Real labelled images.")],
     synthetic: Annotated[
-        str, typer.Option("--synthetic", metavar="SOURCE|RUN", help="Synthetic images, or a run to sample from.")
-    ],
+        list[str] | None,
+        typer.Option("--synthetic", metavar="SOURCE|RUN", help="Synthetic images or a run; one, or one per real size."),
+    ] = None,
+    train_generator: Annotated[
+        str | None,
+        typer.Option("--train-generator", metavar="PRESET|CONFIG", help="Train the generator on the real images."),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="TIME", help="Time to train the generator: 90s, 15m.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of the generator.")
+    ] = None,
     test: Annotated[
         str | None,
         typer.Option("--test", metavar="SOURCE", help="Test images [default: the test split of --real, or a fifth]."),
     ] = None,
     real_size: Annotated[
-        int | None, typer.Option("--real-size", min=2, metavar="N", help="Train on N real images [default: all].")
+        str | None, typer.Option("--real-size", metavar="N,...", help="Train on N real images [default: all].")
     ] = None,
+    ratio: Annotated[
+        str | None, typer.Option("--ratio", metavar="R,...", help="Synthetic images per real one [default: all].")
+    ] = None,
+    imbalance: Annotated[
+        str | None,
+        typer.Option("--imbalance", metavar="SHARE", help="Cut classes down: 0.1 (every second) or 3=0.1,7=0.05."),
+    ] = None,
+    filter_: Annotated[
+        str, typer.Option("--filter", metavar="NAME", help="Drop samples first: confidence, nearest, both, or none.")
+    ] = "none",
+    classifier: Annotated[
+        str,
+        typer.Option("--classifier", metavar="NAME", help="cnn, resnet, logistic, or your code as module:factory."),
+    ] = "cnn",
+    augment: Annotated[
+        str,
+        typer.Option("--augment", metavar="CHANGES", help="Classical augmentation; add flip where it keeps meaning."),
+    ] = "shift=0.08,rotation=10,scale=0.1",
     count: Annotated[
-        int | None, typer.Option("--count", "-n", min=2, metavar="N", help="Samples to draw from a run [10000].")
+        int | None,
+        typer.Option("--count", "-n", min=2, metavar="N", help="Synthetic images to use [10000 of a run, else all]."),
     ] = None,
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, metavar="N", help="Trainings per variant.")] = 3,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, metavar="N", help="Trainings per variant.")] = 5,
     steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Steps of every training.")] = 600,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=2, metavar="N", help="Images in a step.")] = 256,
+    allow_leak: Annotated[
+        bool, typer.Option("--allow-leak", help="Go on although the generator saw more than the classifier.")
+    ] = False,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Also write report.html and augmentation.json.")
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write report.html and keep the work here.")
     ] = None,
     seed: SeedOption = 0,
     max_bad: Annotated[int, typer.Option("--max-bad", min=0, metavar="N", help="Unreadable images to skip.")] = 0,
     device: DeviceOption = "auto",
+    resume: ResumeOption = False,
     force: ForceOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
     color: ColorOption = Color.auto,
 ) -> None:
-    """Train classifiers on real, on synthetic and on both kinds of images, and test all of them on real ones.
+    """Train classifiers on real, changed and synthetic images and mixtures of them; test all of them on real ones.
 
     Every classifier gets the same number of steps. The verdict (helps, no difference, hurts) is that of a paired 95 %
-    interval over seeds and test images. A generator that saw more real images than the classifier is named.
+    interval over seeds and test images. A generator that saw more real images than the classifier is refused. The code
+    that --classifier module:factory names is run with your rights: name only what you trust.
     """
-    with command_console(json=json, quiet=quiet, color=color) as console, stoppable() as stop:
+    going_on = resume_command() if out is not None else None
+    with command_console(json=json, quiet=quiet, color=color) as console, stoppable(going_on) as stop:
+        if resume and out is None:
+            raise UsageError("--resume needs --out: the folder to go on in")
         if out is not None:
-            check_output(out, force=force)
+            check_output(out, force=force, resume=resume)
         console.loading("torch")
         from synthgen.downstream.classifier import ClassifierRecipe
-        from synthgen.downstream.images import run_augmentation
-        from synthgen.downstream.page import write_report
+        from synthgen.downstream.filters import parse_filters
+        from synthgen.downstream.page import document_of, write_report
+        from synthgen.downstream.parsing import parse_imbalance, parse_ratios, parse_sizes
+        from synthgen.downstream.protocol import Request, run_protocol
+        from synthgen.downstream.result import Design
+        from synthgen.downstream.transforms import parse_transforms
 
-        sides, made = _load(console, real, synthetic, test, real_size, count, seed, device, max_bad, stop)
-        result = run_augmentation(
-            sides,
-            made.data,
-            generator=made.generator,
-            recipe=ClassifierRecipe(steps=steps),
-            seeds=range(seed, seed + seeds),
-            device=device,
-            reporter=console.reporter,
-            should_stop=stop,
+        design = Design(
+            recipe=ClassifierRecipe(steps=steps, batch_size=batch_size),
+            seeds=tuple(range(seed, seed + seeds)),
+            classifier=classifier,
+            transforms=parse_transforms(augment),
+            ratios=parse_ratios(ratio),
+            filters=parse_filters(filter_),
+            allow_leak=allow_leak,
         )
-        document = result.to_dict() | {"report": str(out / "report.html") if out else None}
+        request = Request(
+            real,
+            tuple(synthetic or ()),
+            train_generator,
+            budget,
+            tuple(set_ or ()),
+            test,
+            parse_sizes(real_size),
+            parse_imbalance(imbalance),
+            count,
+            design,
+            seed,
+            device,
+            max_bad,
+            out,
+        )
+        results = run_protocol(request, force=force, resume=resume, reporter=console.reporter, should_stop=stop)
         if out is not None:
-            given = {"--test": test, "--real-size": real_size, "--count": count, "--seed": seed or None}
-            words = _words(real, synthetic, {**given, "--seeds": seeds, "--steps": steps, "--out": out})
-            write_report(out, result, command_line=words, force=force)
-        for text in result.warnings:
+            write_report(out, results, command_line=_words())
+        for text in dict.fromkeys(text for one in results for text in one.warnings):
             console.warn(text)
-        console.result(document, lambda: _show(console, result, out), quiet=result.verdict)
+        document = document_of(results) | {"report": str(out / "report.html") if out else None}
+        verdicts = "\n".join(one.verdict for one in results)
+        console.result(document, lambda: _show(console, results, out), quiet=verdicts)
 
 
-def _load(
-    console: Console,
-    real: str,
-    synthetic: str,
-    test: str | None,
-    real_size: int | None,
-    count: int | None,
-    seed: int,
-    device: str,
-    max_bad: int,
-    stop: ShouldStop,
-) -> tuple[RealSides, Synthetic]:
-    """The synthetic images, and the real ones at their size, cut into training and test images."""
-    from synthgen.downstream.images import choose_real
-    from synthgen.evaluation.sources import (
-        check_is_images,
-        has_test_split,
-        load_like,
-        load_synthetic,
-        resizing_note,
-    )
-
-    for flag, source in (("--real", real), ("--test", test)):
-        if source is not None:
-            check_is_images(flag, source)
-    common: dict[str, Any] = {"reporter": console.reporter, "should_stop": stop}
-    own_test = has_test_split(test or real, **common)
-    common["max_bad"] = max_bad
-    made = load_synthetic(synthetic, count=count, default_count=RUN_COUNT, seed=seed, device=device, **common)
-    shape = made.data.shape
-    note = resizing_note(real, shape)
-    if note:
-        console.note(note)
-    held_out = None
-    if own_test or test is not None:
-        held_out = load_like(test or real, shape, split="test" if own_test else "all", **common)
-    else:
-        console.note(f"{real} has no test images: a fifth of it is cut off and only tested on")
-    return choose_real(load_like(real, shape, **common), held_out, real_size), made
-
-
-def _show(console: Console, result: Augmentation, out: Path | None) -> None:
-    rows = []
-    differences = {one.name: one.difference for one in result.comparisons}
-    for name, one in result.variants.items():
-        spread = "" if one.deviation is None else f" ± {100 * one.deviation:.2f}"
-        gap = differences.get(name)
-        against = "" if gap is None else f"{100 * gap.value:+.2f} ({100 * gap.low:+.2f} to {100 * gap.high:+.2f})"
-        rows.append((name, f"{one.images:,}", f"{100 * one.mean:.2f}{spread}", against))
-    title = f"test accuracy in %, {result.test_count:,} images of {result.test}"
-    columns = ("trained on", "images", "accuracy", "against real (95 %)")
-    console.table(title, columns, rows, right=(1, 2, 3))
-    styles = {"helps": "green" if result.leak.clean else "yellow", "hurts": "red"}
-    void = result.leak.status == "test"
-    console.line(result.sentence, "red" if void else styles.get(result.verdict, "bold"))
-    for one_ in result.comparisons:
-        if one_.name == "synthetic":
-            console.line(one_.sentence)
-    steps, batch = result.recipe.steps, result.recipe.batch_size
-    console.line(
-        f"{len(result.seeds)} seeds, {steps:,} steps of {batch} images each. Leak check: {result.leak.message}."
-    )
+def _show(console: Console, results: tuple[Augmentation, ...], out: Path | None) -> None:
+    for result in results:
+        _show_one(console, result)
     if out is not None:
         console.line(f"report: {out / 'report.html'}")
 
 
-def _words(real: str, synthetic: str, options: dict[str, object]) -> str:
+def _show_one(console: Console, result: Augmentation) -> None:
+    from synthgen.downstream.page_parts import against
+    from synthgen.downstream.summary import baselines
+
+    def gap(name: str, base: str) -> str:
+        found = against(result, name, base)
+        if found is None:
+            return ""
+        half = (found.difference.high - found.difference.low) / 2
+        return f"{100 * found.difference.value:+.2f} ± {100 * half:.2f}"
+
+    bases = baselines(result.variants)
+    rows = []
+    for name, one in result.variants.items():
+        spread = "" if one.deviation is None else f" ± {100 * one.deviation:.2f}"
+        rows.append(
+            [one.label, f"{one.images:,}", f"{100 * one.mean:.2f}{spread}", *(gap(name, base) for base in bases)]
+        )
+    title = f"test accuracy in %, {result.real_count:,} real images, {result.test_count:,} images of {result.test}"
+    columns = ["trained on", "images", "accuracy", *(f"against {result.variants[base].label}" for base in bases)]
+    console.table(title, columns, rows, right=tuple(range(1, len(columns))))
+    bad = result.leak.refused
+    styles = {"helps": "green" if result.leak.clean else "yellow", "hurts": "red"}
+    console.line(result.sentence, "red" if bad else styles.get(result.verdict, "bold"))
+    second, best = result.headline_classical, result.best
+    lines = [second.sentence if second else None, best.sentence if best else None]
+    lines += [one.sentence for one in result.comparisons if (one.name, one.against) == ("synthetic", "real")]
+    lines += [one.sentence for one in result.comparisons if one.measure == "rare_recall"]
+    lines += [result.filter.sentence if result.filter else None]
+    for text in filter(None, lines):
+        console.line(text)
+    steps, batch = result.recipe.steps, result.recipe.batch_size
+    console.line(
+        f"{len(result.seeds)} seeds, {steps:,} steps of {batch} images each; ± of an accuracy is the deviation between "
+        f"seeds, ± of a difference half of its 95 % interval. Leak check: {result.leak.message}."
+    )
+
+
+def _words() -> str:
     """The command line that makes the report again."""
-    words = ["synthgen", "augment-classifier", "--real", real, "--synthetic", synthetic]
-    for flag, value in options.items():
-        if value is not None:
-            words += [flag, str(value)]
-    return shlex.join(words)
+    return shlex.join(["synthgen", *(word for word in sys.argv[1:] if word not in ("--resume", "--force"))])

@@ -2,157 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from synthgen.data.dataset import ImageData
+from synthgen.data.dataset import ImageData, fingerprint
 from synthgen.data.subset import stratified_subset
-from synthgen.downstream.classifier import ClassifierRecipe, predict, train_classifier
+from synthgen.downstream.classifier import fit, logits_of
 from synthgen.downstream.copies import count_copies
+from synthgen.downstream.factories import Classifier, resolve_classifier
+from synthgen.downstream.filters import FilterReport, filter_samples
 from synthgen.downstream.leaks import LeakCheck, Provenance, check_leak
-from synthgen.downstream.statistics import Difference, deviation, paired_difference
+from synthgen.downstream.result import Augmentation, Design
+from synthgen.downstream.store import Answers, Store, answers_of, training_key
+from synthgen.downstream.summary import best_variant, compare, describe
+from synthgen.downstream.variants import IMBALANCED, PLAIN, Imbalance, TrainingSet, training_sets
 from synthgen.errors import UsageError
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 
-VARIANTS = ("real", "synthetic", "both")
-"""What a classifier is trained on; `both` draws from the two sets put together."""
-
 HOLD_OUT_SHARE = 0.2
 """Of a real set without test images, this share is cut off to test on."""
 
-
-@dataclass(frozen=True)
-class Variant:
-    """The classifiers trained on one kind of data.
-
-    images: how many different ones. accuracies: of the test images read right, one number per seed.
-    deviation: between seeds, None for one seed. recalls: per class, mean over seeds; None without test images of it.
-    """
-
-    name: str
-    images: int
-    accuracies: tuple[float, ...]
-    mean: float
-    deviation: float | None
-    recalls: tuple[float | None, ...]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Variant `name` against the classifiers trained on the real images alone."""
-
-    name: str
-    difference: Difference
-
-    @property
-    def sentence(self) -> str:
-        """What the interval allows to say."""
-        low, high = 100 * self.difference.low, 100 * self.difference.high
-        amount = f"{100 * self.difference.value:+.2f} points, 95 % interval {low:+.2f} to {high:+.2f}"
-        if self.name == "synthetic":
-            words = {"helps": "beats", "hurts": "is behind", "no difference": "is not told apart from"}
-            return (
-                f"Training on synthetic images alone {words[self.difference.verdict]} training on real ones ({amount})."
-            )
-        words = {
-            "helps": "Adding the synthetic images helps",
-            "hurts": "Adding the synthetic images hurts",
-            "no difference": "Adding the synthetic images makes no difference that could be shown",
-        }
-        return f"{words[self.difference.verdict]} ({amount})."
-
-    def to_dict(self) -> dict[str, Any]:
-        difference = self.difference
-        return {
-            "variant": self.name,
-            "against": "real",
-            "difference": difference.value,
-            "interval": [difference.low, difference.high],
-            "verdict": difference.verdict,
-            "sentence": self.sentence,
-        }
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """The whole result; `to_dict` is what --json prints."""
-
-    real_count: int
-    synthetic_count: int
-    test: str
-    test_count: int
-    class_names: tuple[str, ...]
-    seeds: tuple[int, ...]
-    recipe: ClassifierRecipe
-    variants: dict[str, Variant]
-    comparisons: tuple[Comparison, ...]
-    leak: LeakCheck
-    warnings: tuple[str, ...]
-
-    @property
-    def verdict(self) -> str:
-        """helps, no difference or hurts: of adding the synthetic images to the real ones."""
-        return next(one.difference.verdict for one in self.comparisons if one.name == "both")
-
-    @property
-    def sentence(self) -> str:
-        """The verdict in words: void when the generator saw the test images, qualified when it may have seen more."""
-        both = next(one.sentence for one in self.comparisons if one.name == "both")
-        if self.leak.status == "test":
-            return f"Void: {self.leak.message}."
-        if self.verdict == "helps" and not self.leak.clean:
-            return f"{both} That it is the generator's merit is not shown: {self.leak.message}."
-        return both
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, snake_case."""
-        variants = {
-            name: {
-                "images": one.images,
-                "accuracies": list(one.accuracies),
-                "mean": one.mean,
-                "deviation": one.deviation,
-                "recalls": dict(zip(self.class_names, one.recalls, strict=True)),
-            }
-            for name, one in self.variants.items()
-        }
-        return {
-            "kind": "synthgen-augmentation",
-            "verdict": self.verdict,
-            "sentence": self.sentence,
-            "variants": variants,
-            "comparisons": [one.to_dict() for one in self.comparisons],
-            "leak": self.leak.to_dict(),
-            "warnings": list(self.warnings),
-            "real_count": self.real_count,
-            "synthetic_count": self.synthetic_count,
-            "test": self.test,
-            "test_count": self.test_count,
-            "class_names": list(self.class_names),
-            "seeds": list(self.seeds),
-            "recipe": self.recipe.to_dict(),
-        }
+_JUDGE_SEED = 1_000_003
+"""Added to the first seed, so that no classifier of the experiment begins with the judge's weights."""
 
 
 @dataclass(frozen=True)
 class RealSides:
-    """Real images to train on and to test on, disjoint. whole: the real set as it came; cut: test was cut from it."""
+    """Real images to train on and to test on, disjoint.
+
+    whole: the real set as it came; cut: test was cut from it; rare: names of the classes that were cut down.
+    """
 
     whole: ImageData
     train: ImageData
     test: ImageData
     cut: bool
+    rare: tuple[str, ...] = ()
 
 
-def choose_real(real: ImageData, test: ImageData | None, real_size: int | None) -> RealSides:
+def choose_real(
+    real: ImageData, test: ImageData | None, real_size: int | None, imbalance: Imbalance | None = None
+) -> RealSides:
     """Set the test images apart, then take `real_size` training images of the rest.
 
     Without `test`, the last fifth of `real` in the order of `stratified_subset` is cut off. The training images are the
-    first ones of that order, the same that `data.limit` gives a generator.
+    first ones of that order, the same that `data.limit` gives a generator; `imbalance` then cuts classes down.
 
     Raises: UsageError when there are no labels, too few images, or fewer than `real_size`.
     """
@@ -172,7 +68,67 @@ def choose_real(real: ImageData, test: ImageData | None, real_size: int | None) 
     train = real if size == len(real) else real.select(stratified_subset(real.labels, len(real), size))
     if train.labels is None or len(np.unique(train.labels)) < 2:
         raise UsageError(f"the {size:,} training images of {real.name} are all of one class; two classes are needed")
-    return RealSides(real, train, test.align(real.class_names), cut)
+    rare: tuple[str, ...] = ()
+    if imbalance is not None:
+        rare = tuple(real.class_names[label] for label in sorted(imbalance.rare(real.class_names)))
+        train = imbalance.thin(train)
+    return RealSides(real, train, test.align(real.class_names), cut, rare)
+
+
+@dataclass(frozen=True)
+class _Lab:
+    """What every training of one experiment shares."""
+
+    sides: RealSides
+    design: Design
+    classifier: Classifier
+    device: str
+    store: Store
+    reporter: Reporter
+    should_stop: ShouldStop
+
+    def answers(self, data: TrainingSet) -> list[Answers]:
+        """What the classifier of each seed answers to the test images."""
+        print_of_data = fingerprint(data.images, data.labels, self.sides.whole.class_names)
+        found = [self._answer(data, print_of_data, number) for number in range(len(self.design.seeds))]
+        right = np.mean([np.mean(one.read == self.sides.test.labels) for one in found])
+        self.reporter.info(
+            f"trained on {data.label}: {100 * right:.2f} % of {len(self.sides.test):,} test images right"
+        )
+        return found
+
+    def _answer(self, data: TrainingSet, print_of_data: str, number: int) -> Answers:
+        design, test, seed = self.design, self.sides.test, self.design.seeds[number]
+        transforms = design.transforms if data.kind.classical else None
+        height, width, channels = test.shape
+        classes = len(test.class_names)
+        model = self.classifier.build((channels, height, width), classes, seed)
+        settings = {
+            "recipe": design.recipe.to_dict(),
+            "transforms": transforms.to_dict() if transforms else None,
+            "seed": seed,
+            "classifier": [self.classifier.name, self.classifier.version],
+        }
+        key = training_key(model, [print_of_data, test.fingerprint], settings)
+        known = self.store.get(key, len(test), self.reporter)
+        if known is not None:
+            return known
+        fit(
+            model,
+            data.images,
+            data.labels,
+            classes,
+            recipe=design.recipe,
+            transforms=transforms,
+            seed=seed,
+            device=self.device,
+            label=f"training on {data.label}, seed {number + 1} of {len(design.seeds)}",
+            should_stop=self.should_stop,
+            reporter=self.reporter,
+        )
+        answers = answers_of(logits_of(model, test.images, should_stop=self.should_stop))
+        self.store.put(key, answers)
+        return answers
 
 
 def run_augmentation(
@@ -180,70 +136,81 @@ def run_augmentation(
     synthetic: ImageData,
     *,
     generator: Provenance | None = None,
-    recipe: ClassifierRecipe | None = None,
-    seeds: Sequence[int] = (0, 1, 2),
+    design: Design | None = None,
     device: str = "auto",
+    store: Store | None = None,
     reporter: Reporter | None = None,
     should_stop: ShouldStop = never_stop,
 ) -> Augmentation:
     """Train a classifier on each variant with each seed, and test all of them on the same real images.
 
-    Raises: UsageError when the sets do not fit each other; StoppedError when asked to stop.
+    generator: what made the synthetic images; one that is known to have seen other images than `sides.train` is refused
+    unless the design allows it. store: where finished classifiers' answers are kept.
+
+    Raises: UsageError for a leak, or when the sets do not fit each other; StoppedError when asked to stop.
     """
-    if not seeds:
-        raise UsageError("at least one seed is needed")
-    reporter, recipe = reporter or NullReporter(), recipe or ClassifierRecipe()
+    design, reporter = _settled(design or Design(), sides), reporter or NullReporter()
     synthetic = _fitting(synthetic, sides)
-    sets = _training_sets(sides.train, synthetic)
-    hits = {}
-    for name, (images, labels) in sets.items():
-        hits[name] = _train_and_test(name, images, labels, sides, recipe, seeds, device, reporter, should_stop)
-        reporter.info(f"trained on {name}: {100 * hits[name].mean():.2f} % of {len(sides.test):,} test images right")
-    leak = check_leak(generator, sides.whole, sides.train, sides.test, test_from_real=sides.cut)
+    leak = check_leak(
+        generator, sides.whole, sides.train, sides.test, test_from_real=sides.cut, thinned=bool(sides.rare)
+    )
+    leak.require(allow_leak=design.allow_leak)
+    classifier = resolve_classifier(design.classifier)
+    lab = _Lab(sides, design, classifier, device, store or Store(), reporter, should_stop)
+    pools, filtering = _pools(lab, synthetic)
+    variants, hits = {}, {}
+    for data in training_sets(design.kinds, sides.train, pools, design.ratios):
+        answers = lab.answers(data)
+        variants[data.name] = describe(data, answers, sides.test, sides.rare)
+        hits[data.name] = np.stack([one.read == sides.test.labels for one in answers])
     return Augmentation(
         real_count=len(sides.train),
         synthetic_count=len(synthetic),
         test=_test_text(sides),
         test_count=len(sides.test),
         class_names=sides.whole.class_names,
-        seeds=tuple(seeds),
-        recipe=recipe,
-        variants={name: _variant(name, len(sets[name][0]), hits[name], sides.test) for name in sets},
-        comparisons=tuple(
-            Comparison(name, paired_difference(hits["real"], hits[name])) for name in sets if name != "real"
-        ),
+        class_counts=_class_counts(sides.train),
+        design=design,
+        variants=variants,
+        comparisons=tuple(compare(variants, hits, sides.test, sides.rare)),
+        best=best_variant(variants, hits),
         leak=leak,
-        warnings=tuple(_warnings(sides, synthetic, leak, len(seeds))),
+        warnings=tuple(_warnings(sides, synthetic, leak, design)),
+        filter=filtering,
+        rare=sides.rare,
     )
 
 
-def _train_and_test(
-    name: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    sides: RealSides,
-    recipe: ClassifierRecipe,
-    seeds: Sequence[int],
-    device: str,
-    reporter: Reporter,
-    should_stop: ShouldStop,
-) -> np.ndarray:
-    """Which test images the classifier of each seed reads right: bool (seeds, test images)."""
-    rows = []
-    for number, seed in enumerate(seeds, 1):
-        model = train_classifier(
-            images,
-            labels,
-            len(sides.whole.class_names),
-            recipe=recipe,
-            seed=seed,
-            device=device,
-            label=f"training on {name}, seed {number} of {len(seeds)}",
-            should_stop=should_stop,
-            reporter=reporter,
-        )
-        rows.append(predict(model, sides.test.images) == sides.test.labels)
-    return np.stack(rows)
+def _settled(design: Design, sides: RealSides) -> Design:
+    """The design with the kinds that suit the sides, checked."""
+    if not design.seeds:
+        raise UsageError("at least one seed is needed")
+    if sides.rare and design.kinds == PLAIN:
+        design = replace(design, kinds=IMBALANCED)
+    if sides.rare and design.ratios != (None,):
+        raise UsageError("--ratio and --imbalance do not go together: rare classes are filled up, no more and no less")
+    return design
+
+
+def _pools(lab: _Lab, synthetic: ImageData) -> tuple[dict[bool, ImageData], FilterReport | None]:
+    """The synthetic images as they came, and what the filter leaves of them."""
+    design = lab.design
+    if not design.filters:
+        return {False: synthetic}, None
+    kept, report = filter_samples(
+        design.filters,
+        synthetic,
+        lab.sides.train,
+        lab.classifier,
+        recipe=design.recipe,
+        transforms=design.transforms,
+        seed=design.seeds[0] + _JUDGE_SEED,
+        device=lab.device,
+        reporter=lab.reporter,
+        should_stop=lab.should_stop,
+    )
+    lab.reporter.info(report.sentence)
+    return {False: synthetic, True: kept}, report
 
 
 def _fitting(synthetic: ImageData, sides: RealSides) -> ImageData:
@@ -258,27 +225,9 @@ def _fitting(synthetic: ImageData, sides: RealSides) -> ImageData:
     return synthetic.align(sides.whole.class_names)
 
 
-def _training_sets(real: ImageData, synthetic: ImageData) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    assert real.labels is not None and synthetic.labels is not None
-    return {
-        "real": (real.images, real.labels),
-        "synthetic": (synthetic.images, synthetic.labels),
-        "both": (
-            np.concatenate([real.images, synthetic.images]),
-            np.concatenate([real.labels, synthetic.labels]),
-        ),
-    }
-
-
-def _variant(name: str, images: int, hits: np.ndarray, test: ImageData) -> Variant:
-    accuracies = hits.mean(axis=1)
-    assert test.labels is not None
-    recalls = tuple(
-        float(hits[:, test.labels == label].mean()) if np.any(test.labels == label) else None
-        for label in range(len(test.class_names))
-    )
-    shown = tuple(float(value) for value in accuracies)
-    return Variant(name, images, shown, float(accuracies.mean()), deviation(accuracies), recalls)
+def _class_counts(data: ImageData) -> tuple[int, ...]:
+    assert data.labels is not None
+    return tuple(int(count) for count in np.bincount(data.labels, minlength=len(data.class_names)))
 
 
 def _test_text(sides: RealSides) -> str:
@@ -287,12 +236,18 @@ def _test_text(sides: RealSides) -> str:
     return f"{sides.test.name} ({sides.test.split})"
 
 
-def _warnings(sides: RealSides, synthetic: ImageData, leak: LeakCheck, seeds: int) -> list[str]:
+def _warnings(sides: RealSides, synthetic: ImageData, leak: LeakCheck, design: Design) -> list[str]:
     found = [] if leak.clean else [leak.message]
     for text, images in (("real training images", sides.train.images), ("synthetic images", synthetic.images)):
         copies = count_copies(images, sides.test.images)
         if copies:
             found.append(f"{copies:,} of the {text} are exact copies of test images")
-    if seeds == 1:
+    if len(design.seeds) == 1:
         found.append("one seed: the interval counts the choice of test images, not the chance of training")
+    short = [f"{ratio:g}" for ratio in design.ratios if ratio is not None and ratio * len(sides.train) > len(synthetic)]
+    if short:
+        found.append(
+            f"ratio {', '.join(short)} needs more synthetic images than the {len(synthetic):,} there are: all of them "
+            "were taken"
+        )
     return found

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from synthgen.data.classes import MANIFEST, SAMPLES_KIND
 from synthgen.data.dataset import ImageData
 from synthgen.data.subset import stratified_subset
+from synthgen.errors import UsageError
 
 _MOST_BYTES = 256 * 2**20
 
@@ -44,6 +45,21 @@ class LeakCheck:
     def clean(self) -> bool:
         return self.status == "clean"
 
+    @property
+    def refused(self) -> bool:
+        """Whether the experiment needs --allow-leak: the generator is known to have seen images that the classifier
+        has not. Of unknown origin is allowed, and said wherever the result is."""
+        return self.status in ("more", "test", "other")
+
+    def require(self, *, allow_leak: bool) -> None:
+        """Raise UsageError for a known leak, unless it is allowed."""
+        if self.refused and not allow_leak:
+            raise UsageError(
+                f"leak: {self.message}",
+                "train the generator on the classifier's own images (--train-generator does it; or `synthgen train ... "
+                "--set data.limit=N` with the N of --real-size), or give --allow-leak and the report will say so",
+            )
+
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -73,12 +89,18 @@ def provenance_of_samples(folder: Path) -> Provenance | None:
 
 
 def check_leak(
-    generator: Provenance | None, real: ImageData, used: ImageData, test: ImageData, *, test_from_real: bool
+    generator: Provenance | None,
+    real: ImageData,
+    used: ImageData,
+    test: ImageData,
+    *,
+    test_from_real: bool,
+    thinned: bool = False,
 ) -> LeakCheck:
     """Compare the generator's training data with the classifier's.
 
     real: the whole real set; used: what the classifier is trained on; test: what it is tested on; test_from_real: the
-    test images were cut from `real`.
+    test images were cut from `real`; thinned: some classes of `used` were cut down, so that it is no nested part.
     """
     if generator is None:
         return LeakCheck(
@@ -95,13 +117,14 @@ def check_leak(
     if reaches_test or _saw_test(generator, test):
         text = "the generator was trained on images that the classifiers are tested on: the result is void"
         return LeakCheck("test", text, generator)
-    if part and generator.count <= len(used):
+    if part and generator.count <= len(used) and not thinned:
         text = f"the generator was trained on {generator.count:,} of the classifier's {len(used):,} real images"
         return LeakCheck("clean", text, generator)
     if part:
         text = (
-            f"the generator was trained on {generator.count:,} real images, the classifier has {len(used):,}: a gain "
-            "may be those other images and not the generator"
+            f"the generator was trained on {generator.count:,} real images, the classifier has "
+            f"{'other ' if generator.count <= len(used) else ''}{len(used):,}: a gain may be those other images "
+            "and not the generator"
         )
         return LeakCheck("more", text, generator)
     text = (

@@ -15,13 +15,14 @@ from synthgen.downstream import page as augmentation_page
 from synthgen.downstream.classifier import ClassifierRecipe
 from synthgen.downstream.images import choose_real, run_augmentation
 from synthgen.downstream.leaks import provenance_of_samples
+from synthgen.downstream.result import Design
 from synthgen.evaluation import page as evaluation_page
 from synthgen.evaluation.images import evaluate_images
 from synthgen.explain.run import Request, explain_to_folder
 from synthgen.export.exporting import export_model
 from synthgen.generation.folder import MANIFEST, plan_samples, sample_to_folder
 from synthgen.generation.model import Model, load
-from synthgen.outputs import MARKER
+from synthgen.outputs import MARKER, prepare_output
 from synthgen.quickstart.plan import CLASSIFIER_SEEDS, CLASSIFIER_STEPS, SOURCE, Plan
 from synthgen.reporting import Reporter
 from synthgen.runs import list_checkpoints
@@ -134,14 +135,18 @@ def _augment(work: Work) -> Numbers:
         choose_real(work.real, work.held_out, None),
         work.fake,
         generator=provenance_of_samples(work.plan.folder("synthetic")),
-        recipe=ClassifierRecipe(steps=CLASSIFIER_STEPS),
-        seeds=range(work.plan.seed, work.plan.seed + CLASSIFIER_SEEDS),
+        design=Design(
+            recipe=ClassifierRecipe(steps=CLASSIFIER_STEPS),
+            seeds=tuple(range(work.plan.seed, work.plan.seed + CLASSIFIER_SEEDS)),
+            kinds=("real", "synthetic", "both"),
+        ),
         device=work.plan.device,
         reporter=work.reporter,
         should_stop=work.should_stop,
     )
     out, words = work.plan.folder("augmentation"), work.plan.command("augment-classifier")
-    augmentation_page.write_report(out, result, command_line=words, force=True)
+    prepare_output(out, force=True)
+    augmentation_page.write_report(out, result, command_line=words)
     return result.to_dict()
 
 

@@ -1,0 +1,40 @@
+"""Several numbers of real images side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from synthgen.downstream.page_parts import spread
+from synthgen.downstream.result import Augmentation
+from synthgen.html import Section, figure, line_chart, section, table
+
+
+def curve_section(results: Sequence[Augmentation]) -> Section:
+    """Accuracy over the number of real images, a curve for each variant that every result has."""
+    names = [name for name in results[0].variants if all(name in one.variants for one in results)]
+    sizes = [one.real_count for one in results]
+    curves = {
+        results[0].variants[name].label: (sizes, [100 * (1 - one.variants[name].mean) for one in results])
+        for name in names
+    }
+    chart = line_chart(
+        curves, x_label="real training images", y_label="test error in %", log_x=True, log_y=True, title="test error"
+    )
+    rows = []
+    for one in results:
+        second = one.headline_classical
+        rows.append(
+            [
+                one.real_count,
+                *(spread(one.variants[name].mean, one.variants[name].deviation) for name in names),
+                one.verdict,
+                second.difference.verdict if second else None,
+                "leak-free" if one.leak.clean else one.leak.status,
+            ]
+        )
+    columns = ["real images", *(results[0].variants[name].label for name in names)]
+    return section(
+        "Over the number of real images",
+        figure(chart, "Share of the test images read wrong, both axes logarithmic: lower is better."),
+        table([*columns, "synthetic added", "added to classical", "generator"], rows),
+    )
