@@ -19,6 +19,8 @@ from synthgen.stopping import ShouldStop, never_stop
 _CHUNK_BYTES = 8 * 2**20
 MAX_BYTES = 16 * 2**30
 """An array file that claims to unpack to more is refused before anything is unpacked."""
+_BOMB_BYTES, _BOMB_RATIO = 2**30, 200
+"""So is one that claims this many bytes or more, and that many times what is stored: images do not shrink so far."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,20 @@ class ArraySet:
         whole = self.fingerprint or hashlib.sha256(np.ascontiguousarray(self.images).data).hexdigest()
         rows = b"" if self.index is None else self.index.tobytes()
         return hashlib.sha256(repr((whole, self.about.class_names)).encode() + rows).hexdigest()
+
+
+def check_claim(where: str, claimed: int, stored: int) -> None:
+    """Refuse an array by what its header says, before it is unpacked. Raises UsageError.
+
+    claimed: bytes that it promises; stored: bytes that it takes up in its file.
+    """
+    if claimed > MAX_BYTES:
+        raise UsageError(f"{where} claims {claimed:,} bytes: more than the limit of {MAX_BYTES:,}")
+    if claimed >= _BOMB_BYTES and claimed > _BOMB_RATIO * stored:
+        raise UsageError(
+            f"{where} is a decompression bomb: {stored:,} bytes that claim to be {claimed:,}",
+            "Save it again without compression if it is what you mean.",
+        )
 
 
 def resize(images: np.ndarray, geometry: Geometry) -> np.ndarray:

@@ -15,10 +15,10 @@ from typing import IO
 
 import numpy as np
 
+from synthgen.data.arrays import check_claim
 from synthgen.errors import UsageError
 
 _UNSIGNED_BYTE = 0x08
-_MAX_BYTES = 16 * 2**30
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -44,8 +44,7 @@ def read_idx(path: Path) -> np.ndarray:
 def _read(stream: IO[bytes] | gzip.GzipFile, path: Path) -> np.ndarray:
     shape = _read_shape(stream, path)
     expected = math.prod(shape)
-    if expected > _MAX_BYTES:
-        raise UsageError(f"{path} claims to hold {expected:,} bytes in shape {shape}: more than any image set here")
+    check_claim(str(path), expected, path.stat().st_size)
     # In pieces: a header that lies must not make us allocate what is not there.
     values = bytearray()
     while len(values) < expected:

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from synthgen.data.arrays import MAX_BYTES, ArraySet, to_labels, to_nhwc, to_uint8
+from synthgen.data.arrays import ArraySet, check_claim, to_labels, to_nhwc, to_uint8
 from synthgen.data.contents import About, check_split
 from synthgen.errors import UsageError
 
@@ -54,6 +54,7 @@ def read_npy(path: Path, split: str) -> ArraySet:
     try:
         with path.open("rb") as stream:
             shape, _, dtype = _header(stream, str(path))
+            check_claim(str(path), math.prod(shape) * dtype.itemsize, path.stat().st_size)
             expected = stream.tell() + math.prod(shape) * dtype.itemsize
         if path.stat().st_size != expected:
             raise UsageError(f"{path} is damaged: {path.stat().st_size:,} bytes where its header promises {expected:,}")
@@ -125,7 +126,7 @@ def _all_labels(
 
 
 def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """(shape, Fortran order, dtype) from the head of an .npy stream; refuses pickles and giants."""
+    """(shape, Fortran order, dtype) from the head of an .npy stream; refuses pickles."""
     try:
         version = np.lib.format.read_magic(stream)
         if version == (1, 0):
@@ -141,9 +142,6 @@ def _header(stream: IO[bytes], where: str) -> tuple[tuple[int, ...], bool, np.dt
             f"{where} holds Python objects (a pickle), which can run code when read",
             "Save plain numbers: labels as integers, class names as an array of texts.",
         )
-    size = math.prod(shape) * dtype.itemsize
-    if size > MAX_BYTES:
-        raise UsageError(f"{where} claims {size:,} bytes in shape {shape}: more than the limit of {MAX_BYTES:,}")
     return shape, fortran, dtype
 
 
@@ -151,6 +149,7 @@ def _read(archive: zipfile.ZipFile, member: str, where: str) -> np.ndarray:
     with archive.open(member) as stream:
         shape, fortran, dtype = _header(stream, where)
         expected = math.prod(shape) * dtype.itemsize
+        check_claim(where, expected, archive.getinfo(member).compress_size)
         values = bytearray()
         # In pieces: a header that lies must not make us allocate what is not there.
         while len(values) < expected:

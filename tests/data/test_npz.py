@@ -197,3 +197,13 @@ def test_a_folder_with_one_npz_is_that_npz(tmp_path):
     np.savez(tmp_path / "more.npz", images=RGB)
     with pytest.raises(UsageError, match=r"2 \.npz files: data.npz, more.npz"):
         load_images(tmp_path)
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
+    path = tmp_path / "bomb.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("images.npy", "w") as member:
+        head = {"descr": "|u1", "fortran_order": False, "shape": (2 * 2**20, 32, 32)}  # 2 GiB
+        np.lib.format.write_array_header_1_0(member, head)
+        member.write(bytes(2**20))
+    with pytest.raises(UsageError, match="decompression bomb: .* bytes that claim to be 2,147,483,648"):
+        load_images(str(path))
