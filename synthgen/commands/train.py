@@ -122,12 +122,16 @@ def _show_result(console: Console, result: TrainResult, *, conditional: bool) ->
         "seconds": result.seconds,
         "loss": result.loss,
         "parameters": result.parameters,
+        "bad_steps": result.bad_steps,
+        "skipped_images": result.skipped,
     }
 
     def human() -> None:
         console.line(f"trained {result.run}", "bold")
         console.line(f"  {result.steps:,} steps over {result.images_seen:,} images in {_duration(result.seconds)}")
         console.line(f"  loss {result.loss:.4f}, {result.parameters / 1e6:.2f} M parameters, {result.checkpoint.name}")
+        if result.bad_steps or result.skipped:
+            console.line(f"  left out: {result.bad_steps:,} step(s) not finite, {result.skipped:,} unreadable image(s)")
 
     console.result(document, human, quiet=result.run)
     console.next(f"synthgen sample {result.run} --count {100 if conditional else 64} --out synthetic/")

@@ -112,7 +112,10 @@ class TrainingConfig(Section):
     budget: str | None = Field(None, description="wall-clock promise: 90s, 15m, 1h30m")
     steps: int | None = Field(None, ge=1, description="optimizer steps")
     epochs: float | None = Field(None, gt=0, description="passes over the data")
-    batch_size: int = Field(128, ge=1, description="images per optimizer step")
+    batch_size: int = Field(128, ge=1, description="images per optimizer step, over all processes")
+    micro_batch: int | None = Field(
+        None, ge=1, description="images in memory at once, per process; null: all, halved when memory runs out"
+    )
     learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
     betas: tuple[Beta, Beta] = Field(
         (0.9, 0.99), description="decay of AdamW's averages of gradient and squared gradient"
@@ -124,6 +127,7 @@ class TrainingConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the machine computes in it"
     )
+    max_bad_steps: int = Field(10, ge=1, description="steps in a row that may fail (loss or gradient not finite)")
     checkpoint_every: str = Field("5m", description="time between checkpoints and previews")
     seed: int = Field(0, ge=0, lt=2**63, description="of weights, order and noise")
 

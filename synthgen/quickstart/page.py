@@ -110,7 +110,7 @@ def _steps(plan: Plan, results: Results, seconds: Mapping[str, float]) -> Sectio
 
 
 def _training(plan: Plan, result: Mapping[str, Any]) -> Section:
-    rows = read_metrics(plan.folder("run") / "metrics.jsonl")
+    rows = [row for row in read_metrics(plan.folder("run") / "metrics.jsonl") if row["loss"] is not None]
     chart = line_chart(
         {"loss": ([row["step"] for row in rows], [row["loss"] for row in rows])},
         x_label="step",

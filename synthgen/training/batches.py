@@ -25,11 +25,15 @@ def mix(*parts: int | str) -> int:
 
 @dataclass
 class Batch:
-    """images: uint8 (B, H, W, C) on the device; labels: int64 (B,) or None; epoch of its last image."""
+    """Rows `rows` of a batch. images: uint8 (B, H, W, C) on the device; labels: int64 (B,) or None.
+
+    epoch: that of the whole batch's last image.
+    """
 
     images: torch.Tensor
     labels: torch.Tensor | None
     epoch: int
+    rows: slice
 
 
 class Batches:
@@ -60,32 +64,44 @@ class Batches:
         epochs = position // count
         return np.concatenate([self._epoch_order(int(e))[position[epochs == e] % count] for e in np.unique(epochs)])
 
-    def __call__(self, step: int) -> Batch:
-        index = self.indices(step)
+    def __call__(self, step: int, rows: slice | None = None) -> Batch:
+        """Batch number `step`, or only some consecutive `rows` of it."""
+        rows = rows or slice(0, self.batch_size)
+        index = self.indices(step)[rows]
         if self._resident is not None:
             images = self._resident[torch.from_numpy(index).to(self.device)]
         else:
             order = np.argsort(index)  # ascending reads are kinder to a disk
-            rows = np.empty((len(index), *self.data.images.shape[1:]), np.uint8)
-            rows[order] = self.data.images[index[order]]
-            images = torch.from_numpy(rows).to(self.device)
+            pixels = np.empty((len(index), *self.data.images.shape[1:]), np.uint8)
+            pixels[order] = self.data.images[index[order]]
+            images = torch.from_numpy(pixels).to(self.device)
         labels = None if self._labels is None else self._labels[torch.from_numpy(index)].to(self.device)
-        return Batch(images, labels, (step + 1) * self.batch_size // len(self.data))
+        return Batch(images, labels, (step + 1) * self.batch_size // len(self.data), rows)
 
 
-def augment(images: torch.Tensor, config: AugmentConfig, generator: torch.Generator) -> torch.Tensor:
-    """Random flips and shifts of uint8 (B, H, W, C), each image on its own; off by default."""
+def augment(
+    images: torch.Tensor,
+    config: AugmentConfig,
+    generator: torch.Generator,
+    rows: slice | None = None,
+    size: int | None = None,
+) -> torch.Tensor:
+    """Random flips and shifts of uint8 (B, H, W, C), each image on its own; off by default.
+
+    rows, size: which rows of a batch of `size` these are; random numbers are drawn for all of them.
+    """
     batch, height, width, _ = images.shape
+    rows, size = rows or slice(0, batch), size or batch
     device = images.device
     for flag, axis in ((config.horizontal_flip, 2), (config.vertical_flip, 1)):
         if flag:
-            chosen = torch.rand(batch, 1, 1, 1, generator=generator, device=device) < 0.5
+            chosen = torch.rand(size, 1, 1, 1, generator=generator, device=device)[rows] < 0.5
             images = torch.where(chosen, images.flip(axis), images)
     if config.shift:
         span = 2 * config.shift + 1
-        offset = torch.randint(span, (2, batch, 1), generator=generator, device=device) - config.shift
-        rows = (torch.arange(height, device=device) + offset[0]).clamp(0, height - 1)
-        columns = (torch.arange(width, device=device) + offset[1]).clamp(0, width - 1)
+        offset = torch.randint(span, (2, size, 1), generator=generator, device=device)[:, rows] - config.shift
+        down = (torch.arange(height, device=device) + offset[0]).clamp(0, height - 1)
+        across = (torch.arange(width, device=device) + offset[1]).clamp(0, width - 1)
         index = torch.arange(batch, device=device)[:, None, None]
-        images = images[index, rows[:, :, None], columns[:, None, :]]
+        images = images[index, down[:, :, None], across[:, None, :]]
     return images

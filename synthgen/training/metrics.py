@@ -17,13 +17,14 @@ class MetricsLog:
         self.path = path
         self.last_loss = float("nan")
         rows = [row for row in read_metrics(path) if row["step"] <= step]
-        if rows:
-            self.last_loss = rows[-1]["loss"]
+        self.last_loss = next((row["loss"] for row in reversed(rows) if row["loss"] is not None), self.last_loss)
+        self.bad_steps: int = rows[-1].get("bad_steps", 0) if rows else 0
         atomic_write(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
         self._file: IO[str] = path.open("a", encoding="utf-8")
 
     def write(self, row: dict[str, Any]) -> None:
-        self.last_loss = row["loss"]
+        if row["loss"] is not None:  # as it is while every step is skipped
+            self.last_loss = row["loss"]
         self._file.write(json.dumps(_rounded(row)) + "\n")
         self._file.flush()
 
@@ -34,6 +35,16 @@ class MetricsLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._file.close()
+
+
+class SilentLog:
+    """The log of a process that leaves writing to another."""
+
+    last_loss = float("nan")
+    bad_steps = 0
+
+    def write(self, row: dict[str, Any]) -> None:
+        return None
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,27 +10,32 @@ from typing import Any
 import torch
 
 from synthgen import devices
+from synthgen.checkpoints import Header
 from synthgen.config.loading import dump_config
-from synthgen.config.schema import Config, parse_duration
+from synthgen.config.schema import Config
 from synthgen.data import load_images
 from synthgen.data.dataset import ImageCodec, ImageData
-from synthgen.errors import StoppedError, SynthgenError, UsageError
+from synthgen.errors import SynthgenError, UsageError
 from synthgen.generation.building import build_denoiser
 from synthgen.models.images import fitting_size
 from synthgen.outputs import atomic_write, check_output, prepare_output
-from synthgen.reporting import NullReporter, Progress, Reporter
+from synthgen.reporting import NullReporter, Reporter
 from synthgen.runs import list_checkpoints
 from synthgen.stopping import ShouldStop, never_stop
 from synthgen.training.batches import Batches
-from synthgen.training.metrics import MetricsLog
+from synthgen.training.loop import Loop, open_log
 from synthgen.training.saving import Saver, load_state
 from synthgen.training.schedule import DEFAULT_BUDGET, Horizon, horizon_of
 from synthgen.training.step import Trainer
+from synthgen.training.world import Tensors, World
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a finished run reports. seconds: wall clock of all its sessions; loss: mean over the last report."""
+    """What a finished run reports. seconds: wall clock of all its sessions; loss: mean over the last report.
+
+    bad_steps: steps left out because of a loss or gradient that was not finite; skipped: unreadable images left out.
+    """
 
     run: Path
     checkpoint: Path
@@ -40,6 +44,8 @@ class TrainResult:
     seconds: float
     loss: float
     parameters: int
+    bad_steps: int = 0
+    skipped: int = 0
 
 
 def load_data(config: Config, reporter: Reporter | None = None) -> ImageData:
@@ -102,6 +108,7 @@ def train(
     data: ImageData | None = None,
     reporter: Reporter | None = None,
     should_stop: ShouldStop = never_stop,
+    world: World | None = None,
 ) -> TrainResult:
     """Train on `config.data` (or on `data`, already loaded) and leave a run folder at `out`.
 
@@ -109,27 +116,32 @@ def train(
         resume: go on from the newest good checkpoint in `out`; its config must equal `config` but for the length.
         force: replace an existing run. device: auto, cpu, cuda, cuda:N, mps.
         should_stop: polled after every step; when it says so the run is saved and StoppedError raised.
-    Raises: UsageError before anything is written; SynthgenError when the loss is not finite; StoppedError.
+        world: the processes that train together, each of which calls this; it then names the device.
+    Raises: UsageError before anything is written; StoppedError; SynthgenError when too many steps in a row have a loss
+        or gradient that is not finite.
     """
     started = time.monotonic()
-    reporter = reporter or NullReporter()
-    check_output(out, force=force, resume=resume)
+    world = world or World(devices.pick_device(device))
+    reporter = (reporter if world.main else None) or NullReporter()
+    if world.main:
+        check_output(out, force=force, resume=resume)
     data = data or load_data(config, reporter)
     codec, class_names = plan(config, data)
-    place = devices.pick_device(device)
+    _check_share(config, world)
     torch.manual_seed(config.training.seed)  # initial weights and dropout
-    denoiser = build_denoiser(config, codec, len(class_names), sigma_data(data, codec), place)
-    trainer = Trainer(config, denoiser, codec, place)
+    denoiser = build_denoiser(config, codec, len(class_names), sigma_data(data, codec), world.device)
+    trainer = Trainer(config, denoiser, codec, world.device, world)
     horizon = horizon_of(config.training, len(data), started)
     saver = Saver(out, config, codec, class_names, data)
     if resume:
         _restore(out, trainer, horizon, saver, reporter)
-    prepare_output(out, force=force, resume=resume)
-    atomic_write(out / "config.yaml", dump_config(config).encode())
-    batches = Batches(data, config.training.batch_size, config.training.seed, place)
-    with MetricsLog(out / "metrics.jsonl", trainer.step) as log:
-        run = _Run(config, trainer, batches, horizon, saver, log, reporter, should_stop)
-        run.loop()
+    if world.main:
+        prepare_output(out, force=force, resume=resume)
+        atomic_write(out / "config.yaml", dump_config(config).encode())
+    batches = Batches(data, config.training.batch_size, config.training.seed, world.device)
+    with open_log(out / "metrics.jsonl", trainer.step, world) as log:
+        trainer.bad_steps = log.bad_steps
+        Loop(trainer, batches, horizon, saver, log, reporter, should_stop).run()
     return TrainResult(
         out,
         saver.last_model,
@@ -138,7 +150,17 @@ def train(
         round(horizon.elapsed, 1),
         log.last_loss,
         sum(p.numel() for p in denoiser.parameters()),
+        trainer.bad_steps,
+        len(data.skipped),
     )
+
+
+def _check_share(config: Config, world: World) -> None:
+    if config.training.batch_size < world.size:
+        raise UsageError(
+            f"training.batch_size is {config.training.batch_size}: too few images for {world.size} processes",
+            "it counts the images of all processes together: raise it, or use fewer processes",
+        )
 
 
 def describe_plan(config: Config, data: ImageData, device: str = "auto") -> dict[str, Any]:
@@ -159,7 +181,27 @@ def describe_plan(config: Config, data: ImageData, device: str = "auto") -> dict
 
 
 def _restore(out: Path, trainer: Trainer, horizon: Horizon, saver: Saver, reporter: Reporter) -> None:
-    """Load the newest good state of `out`; a damaged one is named and the one before it is used."""
+    """Load the newest good state of `out` on every process; the main one reads it."""
+    header, tensors = _newest_state(out, saver, reporter) if trainer.world.main else (None, {})
+    header, tensors = trainer.world.spread(header, tensors)
+    if header is None:
+        reporter.info(f"no checkpoint in {out} yet: starting at step 0")
+        return
+    trainer.restore(tensors, header["step"])
+    horizon.seconds_before = header["seconds"]
+    reporter.info(f"resuming {out} at step {trainer.step:,}")
+    before = header.get("training", {})
+    _take_micro_batch(trainer, header["config"]["training"].get("micro_batch"), before.get("micro_batch"), reporter)
+    processes = before.get("processes", 1)
+    if processes != trainer.world.size:
+        reporter.warn(
+            f"{out} was trained by {processes} process(es) and goes on with {trainer.world.size}: the batches stay the "
+            "same, the weights will equal those of the other number up to rounding only"
+        )
+
+
+def _newest_state(out: Path, saver: Saver, reporter: Reporter) -> tuple[Header | None, Tensors]:
+    """A damaged state is named and the one before it is used."""
     for path in list_checkpoints(out, "state"):
         try:
             header, tensors = load_state(path)
@@ -167,85 +209,13 @@ def _restore(out: Path, trainer: Trainer, horizon: Horizon, saver: Saver, report
             reporter.warn(f"{error.message}; trying the checkpoint before it")
             continue
         saver.check_same(header, path)
-        trainer.restore(tensors, header["step"])
-        horizon.seconds_before = header["seconds"]
-        reporter.info(f"resuming {out} at step {trainer.step:,}")
+        return header, tensors
+    return None, {}
+
+
+def _take_micro_batch(trainer: Trainer, asked: int | None, used: int | None, reporter: Reporter) -> None:
+    """Start from what fitted before, unless the user now asks for another number than then."""
+    if used is None or trainer.config.training.micro_batch != asked:
         return
-    reporter.info(f"no checkpoint in {out} yet: starting at step 0")
-
-
-class _Run:
-    """The loop around the trainer: reports, checkpoints, previews, the end."""
-
-    def __init__(
-        self,
-        config: Config,
-        trainer: Trainer,
-        batches: Batches,
-        horizon: Horizon,
-        saver: Saver,
-        log: MetricsLog,
-        reporter: Reporter,
-        should_stop: ShouldStop,
-    ) -> None:
-        self.config, self.trainer, self.batches, self.horizon = config, trainer, batches, horizon
-        self.saver, self.log, self.reporter, self.should_stop = saver, log, reporter, should_stop
-        self.clock: Callable[[], float] = time.monotonic
-        began = self.clock()
-        saver.rehearse(trainer)
-        self.rehearsal_seconds = self.clock() - began
-        self.saved = False
-
-    def loop(self) -> None:
-        every = parse_duration(self.config.training.checkpoint_every)
-        last_save = last_log = self.clock()
-        timed = self.horizon.steps is None
-        total = self.horizon.seconds if timed else self.horizon.steps
-        with self.reporter.progress("training", total, "s" if timed else "steps") as progress:
-            while not self.horizon.finished(self.trainer.step):
-                self.trainer.train_step(self.batches, self.horizon.progress(self.trainer.step))
-                now = self.clock()
-                if now - last_log >= 1.0:
-                    self._report(progress, now - last_log)
-                    last_log = self.clock()
-                if self.should_stop():
-                    self._stop()
-                if now - last_save >= every:
-                    self.save(preview=True)
-                    last_save = last_log = self.clock()
-            self._report(progress, max(1e-9, self.clock() - last_log))
-        self.save(preview=True, finished=True)
-
-    def _report(self, progress: Progress, interval: float) -> None:
-        row = self.trainer.drain(interval)
-        if row is None:
-            return
-        if not row["loss"] < float("inf"):  # also true of NaN
-            raise SynthgenError(
-                f"the loss became {row['loss']} at step {self.trainer.step:,}",
-                "lower training.learning_rate, or set training.precision to fp32; the last checkpoint is good",
-            )
-        self.log.write({**row, "seconds": round(self.horizon.elapsed, 2)})
-        if not self.saved:  # until a save was timed: a forward pass costs a third of a training step
-            drawing = self.saver.preview_calls / (3 * row["images_per_second"])
-            self.horizon.reserve = 1.2 * (self.rehearsal_seconds + drawing)
-        done = self.horizon.elapsed if self.horizon.steps is None else self.trainer.step
-        progress.update(
-            done,
-            step=f"{self.trainer.step:,}",
-            loss=f"{row['loss']:.4f}",
-            speed=f"{row['images_per_second']:,.0f} img/s",
-        )
-
-    def _stop(self) -> None:
-        self.save(preview=False)
-        raise StoppedError(f"stopped at step {self.trainer.step:,}; saved {self.saver.last_model}")
-
-    def save(self, *, preview: bool, finished: bool = False) -> None:
-        began = self.clock()
-        self.saver.save(self.trainer, self.horizon.elapsed, self.log.last_loss, finished=finished)
-        if preview:
-            self.saver.preview(self.trainer, self.reporter)
-        # The last checkpoint costs what this one did: kept aside, so that the budget covers it.
-        self.horizon.reserve = 1.2 * (self.clock() - began)
-        self.saved = True
+    trainer.micro_batch = min(trainer.micro_batch, used)
+    reporter.info(f"computing {trainer.micro_batch} images at once, which fitted into memory before")

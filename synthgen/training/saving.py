@@ -23,8 +23,8 @@ from synthgen.runs import checkpoint_path, prune_checkpoints
 from synthgen.training.step import Trainer
 
 KEEP = 2
-_FREE_TO_CHANGE = ("budget", "steps", "epochs", "checkpoint_every")
-"""Settings that a resumed run may change: how long it lasts, not what it is."""
+_FREE_TO_CHANGE = ("budget", "steps", "epochs", "checkpoint_every", "micro_batch", "max_bad_steps")
+"""Settings that a resumed run may change: how long it lasts and what fits in memory, not what it is."""
 
 
 def versions() -> dict[str, str]:
@@ -61,6 +61,7 @@ class Saver:
             "count": len(data),
             "fingerprint": data.fingerprint,
             "licence": data.licence,
+            "skipped": len(data.skipped),
         }
 
     def header(self, trainer: Trainer, seconds: float, loss: float, *, finished: bool) -> Header:
@@ -82,6 +83,7 @@ class Saver:
                 "device": str(trainer.device),
                 "precision": str(trainer.denoiser.precision).removeprefix("torch."),
                 "threads": torch.get_num_threads(),
+                **trainer.facts(),
             },
             "versions": versions(),
             "sampler_card": None,
@@ -95,6 +97,7 @@ class Saver:
             "step": trainer.step,
             "seconds": seconds,
             "config": header["config"],
+            "training": header["training"],
             "data": self.data,
             "versions": header["versions"],
         }

@@ -2,44 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import nn
 
 from synthgen.config.schema import Config
 from synthgen.data.dataset import ImageCodec
 from synthgen.diffusion.denoiser import Denoiser
-from synthgen.training.batches import Batch, Batches, augment, mix
+from synthgen.errors import SynthgenError
+from synthgen.training.batches import Batches, mix
+from synthgen.training.draws import Draws, draw
 from synthgen.training.ema import WeightAverage
+from synthgen.training.guards import FiniteGuard, Tally, is_out_of_memory
 from synthgen.training.schedule import learning_rate
+from synthgen.training.shards import full, like
+from synthgen.training.world import Tensors, World
 
-Tensors = dict[str, torch.Tensor]
+
+class _Loss(nn.Module):
+    """The loss as a module's forward pass, which is what engines of distributed training wrap."""
+
+    def __init__(self, denoiser: Denoiser, weight: str, gamma: float) -> None:
+        super().__init__()
+        self.denoiser, self.weight, self.gamma = denoiser, weight, gamma
+
+    def forward(
+        self, x0: torch.Tensor, labels: torch.Tensor | None, uniform: torch.Tensor, noise: torch.Tensor
+    ) -> torch.Tensor:
+        return self.denoiser.loss(x0, labels, uniform, noise, self.weight, self.gamma)
 
 
 class Trainer:
-    """Weights, average and optimizer of a run. `step` optimizer steps are done, `images_seen` images were used."""
+    """Weights, average and optimizer of a run. `step` optimizer steps are done, `images_seen` images were used.
 
-    def __init__(self, config: Config, denoiser: Denoiser, codec: ImageCodec, device: torch.device) -> None:
+    micro_batch: images that this process computes at once; less than its share of the batch once memory ran out.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        denoiser: Denoiser,
+        codec: ImageCodec,
+        device: torch.device,
+        world: World | None = None,
+    ) -> None:
         self.config, self.denoiser, self.codec, self.device = config, denoiser, codec, device
-        settings = config.training
+        self.world = world or World(device)
+        settings, diffusion = config.training, config.diffusion
+        self.rows = self.world.rows(settings.batch_size)
+        share = self.rows.stop - self.rows.start
+        self.micro_batch = min(settings.micro_batch or share, share)
         self.average = WeightAverage(denoiser, settings.ema_half_life)
-        fused = device.type in ("cpu", "cuda")
+        self._loss = self.world.wrap(_Loss(denoiser, diffusion.loss_weight, diffusion.min_snr_gamma))
+        self.average.follow(denoiser)
         self.optimizer = torch.optim.AdamW(
             denoiser.parameters(),
             lr=settings.learning_rate,
             betas=settings.betas,
             weight_decay=settings.weight_decay,
-            fused=fused,
+            fused=device.type in ("cpu", "cuda"),
         )
+        self.guard = FiniteGuard(device, settings.max_bad_steps)
+        # The fused kernel of CUDA can be told by a flag on the device to do nothing; elsewhere looking costs nothing.
+        self.waits = device.type != "cuda" or self.world.sharded
         self.step = 0
-        self._sums = torch.zeros(2, device=device)  # loss and gradient norm since the last report: no sync per step
-        self._count = 0
+        self.bad_steps = 0
         self._rate = 0.0
         self._epoch = 0
+        self._whole: Tensors | None = None
 
     @property
     def images_seen(self) -> int:
         return self.step * self.config.training.batch_size
+
+    def facts(self) -> dict[str, Any]:
+        """How the steps were computed: what a header and a resumed run should know."""
+        whole = self.rows.stop - self.rows.start
+        return {
+            "micro_batch": None if self.micro_batch == whole else self.micro_batch,
+            "bad_steps": self.bad_steps,
+            "processes": self.world.size,
+            "strategy": self.world.strategy,
+        }
 
     def train_step(self, batches: Batches, progress: float) -> None:
         """Step on batch number `self.step`; `progress` in [0, 1] sets the learning rate."""
@@ -47,53 +94,117 @@ class Trainer:
         self._rate = learning_rate(progress, settings.learning_rate, settings.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate
-        batch = batches(self.step)
+        batch = batches(self.step, self.rows)
         self._epoch = batch.epoch
-        loss = self._loss(batch).mean()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), settings.gradient_clip, foreach=True)
-        self.optimizer.step()
+        loss = self._gradient(draw(batch, self.step, self.config, self.codec, self.denoiser.null_label))
+        norm = full(
+            torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), settings.gradient_clip, foreach=True)
+        ).detach()
+        fine = self.guard.judge(self.step, loss, norm)
         self.step += 1
-        self.average.update(self.denoiser, settings.batch_size, self.images_seen)
-        self._sums += torch.stack([loss.detach(), norm.detach()])
-        self._count += 1
+        if self.waits:
+            if fine:
+                self.optimizer.step()
+                self.average.update(self.denoiser, settings.batch_size, self.images_seen)
+            return
+        self.optimizer.found_inf = (~fine).float()  # type: ignore[attr-defined]  # as torch's GradScaler does
+        self.optimizer.step()
+        self.average.update(self.denoiser, settings.batch_size, self.images_seen, fine)
 
-    def _loss(self, batch: Batch) -> torch.Tensor:
-        """Random numbers come from (seed, step): a resumed run draws the same ones without any saved generator."""
-        generator = torch.Generator(self.device).manual_seed(mix(self.config.training.seed, "noise", self.step))
-        size = len(batch.images)
-        torch.manual_seed(mix(self.config.training.seed, "dropout", self.step))
-        images = augment(batch.images, self.config.data.augment, generator)
-        x0 = self.codec.encode(images)
-        noise = torch.randn(x0.shape, generator=generator, device=self.device)
-        # Stratified: one level from each of B equal shares of the distribution, which lowers the loss's variance.
-        jitter = torch.rand(size, generator=generator, device=self.device)
-        uniform = (torch.arange(size, device=self.device) + jitter) / size
-        labels = batch.labels
-        if self.denoiser.null_label is not None and labels is not None:
-            drop = torch.rand(size, generator=generator, device=self.device) < self.config.diffusion.label_dropout
-            labels = labels.masked_fill(drop, self.denoiser.null_label)
-        diffusion = self.config.diffusion
-        return self.denoiser.loss(x0, labels, uniform, noise, diffusion.loss_weight, diffusion.min_snr_gamma)
+    def _gradient(self, draws: Draws) -> torch.Tensor:
+        """Leave the batch's gradient in the parameters and return its mean loss; smaller pieces if memory runs out."""
+        while True:
+            try:
+                return self._accumulate(draws)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or self.micro_batch == 1:
+                    raise
+                if self.world.size > 1:  # the others are waiting inside the same backward pass
+                    raise SynthgenError(
+                        f"process {self.world.rank} of {self.world.size} ran out of memory at step {self.step + 1:,}",
+                        f"resume with --set training.micro_batch={max(1, self.micro_batch // 2)}",
+                    ) from error
+            # Outside the handler: inside, its traceback would keep alive what has to be freed.
+            self.halve()
 
-    def drain(self, interval: float) -> dict[str, Any] | None:
-        """Means since the last call, over `interval` seconds; the only place that waits for the device."""
-        if self._count == 0:
+    def fit(self, batches: Batches) -> None:
+        """Find a micro-batch that fits every process, by backward passes whose gradients nobody uses.
+
+        Before the first step, because inside a step the other processes would wait for the one without memory.
+        """
+        draws = draw(batches(self.step, self.rows), self.step, self.config, self.codec, self.denoiser.null_label)
+        copies = 0 if self.optimizer.state else 2  # of the weights: the optimizer's moments to come
+        spare = [torch.empty_like(weight) for weight in self.denoiser.parameters() for _ in range(copies)]
+        while not self._fits(draws.rows(0, self.micro_batch)):
+            self.halve()
+        del spare
+        self.optimizer.zero_grad(set_to_none=True)
+        self.micro_batch = self.world.smallest(self.micro_batch)
+
+    def _fits(self, part: Draws) -> bool:
+        try:
+            with self.world.unsynchronised(self._loss, True):
+                self._loss(part.x0, part.labels, part.uniform, part.noise).sum().backward()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error) or self.micro_batch == 1:
+                raise
+            return False
+        return True
+
+    def halve(self) -> None:
+        """Compute half as many images at once from now on."""
+        self.micro_batch = (self.micro_batch + 1) // 2
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _accumulate(self, draws: Draws) -> torch.Tensor:
+        """One backward pass per micro-batch; gradients are exchanged between processes in the last one only."""
+        self.optimizer.zero_grad(set_to_none=True)
+        ranks = () if self.world.rank == 0 else (self.world.rank,)
+        torch.manual_seed(mix(self.config.training.seed, "dropout", self.step, *ranks))
+        size = self.config.training.batch_size
+        total: torch.Tensor | None = None
+        for start in range(0, len(draws), self.micro_batch):
+            part = draws.rows(start, start + self.micro_batch)
+            last = start + self.micro_batch >= len(draws)
+            with self.world.unsynchronised(self._loss, not last):
+                losses = self._loss(part.x0, part.labels, part.uniform, part.noise)
+                loss = losses.mean() if len(part) == size else losses.sum() / size
+                # An engine averages over the processes what they leave; the batch's gradient is their sum.
+                (loss * self.world.size if self.world.size > 1 else loss).backward()
+            total = loss.detach() if total is None else total + loss.detach()
+        assert total is not None
+        return self.world.sum(total)
+
+    def drain(self, interval: float) -> tuple[dict[str, Any], Tally] | None:
+        """A row of metrics since the last call, over `interval` seconds; the only place that waits for the device."""
+        tally = self.guard.read()
+        steps = tally.good + tally.bad
+        if steps == 0:
             return None
-        loss, norm = (self._sums / self._count).tolist()
+        self.bad_steps += tally.bad
         row = {
             "step": self.step,
             "images": self.images_seen,
             "epoch": self._epoch,
-            "loss": loss,
-            "gradient_norm": norm,
+            "loss": tally.loss / tally.good if tally.good else None,
+            "gradient_norm": tally.norm / tally.good if tally.good else None,
             "learning_rate": self._rate,
-            "images_per_second": self._count * self.config.training.batch_size / interval,
+            "images_per_second": steps * self.config.training.batch_size / interval,
+            "micro_batch": self.micro_batch,
+            "bad_steps": self.bad_steps,
         }
-        self._sums.zero_()
-        self._count = 0
-        return row
+        return row, tally
+
+    @contextmanager
+    def whole(self) -> Iterator[None]:
+        """A block in which `state`, `weights` and `average.model` hold whole tensors; entered by every process."""
+        if self.world.sharded:
+            self._whole = {name: full(tensor).cpu() for name, tensor in self._tensors().items()}
+            self.average.model.network.load_state_dict(_part(self._whole, "ema."))  # type: ignore[union-attr]
+        yield
+        self._whole = None
 
     def weights(self) -> Tensors:
         """The averaged weights of the network, by name."""
@@ -101,23 +212,41 @@ class Trainer:
 
     def state(self) -> Tensors:
         """All that a resumed run needs: live weights, averaged weights, the optimizer's moments."""
+        return self._tensors() if self._whole is None else self._whole
+
+    def _tensors(self) -> Tensors:
         tensors = {f"raw.{name}": value for name, value in self.denoiser.network.state_dict().items()}
-        tensors |= {f"ema.{name}": value for name, value in self.weights().items()}
+        tensors |= {f"ema.{name}": value for name, value in self.average.state("network.").items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         return tensors
 
     def restore(self, tensors: Tensors, step: int) -> None:
         """Take over what `state` gave after `step` steps."""
-        self.denoiser.network.load_state_dict(_part(tensors, "raw."))
-        self.average.model.network.load_state_dict(_part(tensors, "ema."))  # type: ignore[union-attr]
+        _fill(dict(self.denoiser.network.state_dict()), _part(tensors, "raw."))
+        _fill(self.average.state("network."), _part(tensors, "ema."))
+        parameters = list(self.denoiser.parameters())
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for name, value in _part(tensors, "optimizer.").items():
             index, key = name.split(".", 1)
-            moments.setdefault(int(index), {})[key] = value
+            pattern = parameters[int(index)]
+            placed = value if value.shape != pattern.shape else like(value, pattern)
+            moments.setdefault(int(index), {})[key] = placed
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": moments})
         self.step = step
 
 
 def _part(tensors: Tensors, prefix: str) -> Tensors:
     return {name[len(prefix) :]: value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+@torch.no_grad()
+def _fill(targets: Tensors, values: Tensors) -> None:
+    """Copy whole tensors into a network's own, by name."""
+    if targets.keys() != values.keys():
+        odd = sorted(targets.keys() ^ values.keys())
+        raise SynthgenError(f"the state does not fit the network: {odd[0]} and {len(odd) - 1} more")
+    for name, target in targets.items():
+        if target.shape != values[name].shape:
+            raise SynthgenError(f"the state does not fit the network: {name} is {tuple(values[name].shape)}")
+        target.copy_(like(values[name], target))
