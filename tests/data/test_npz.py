@@ -205,5 +205,5 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
         head = {"descr": "|u1", "fortran_order": False, "shape": (2 * 2**20, 32, 32)}  # 2 GiB
         np.lib.format.write_array_header_1_0(member, head)
         member.write(bytes(2**20))
-    with pytest.raises(UsageError, match="decompression bomb: .* bytes that claim to be 2,147,483,648"):
+    with pytest.raises(UsageError, match=r"decompression bomb: .* bytes that claim to be 2,147,483,648"):
         load_images(str(path))
