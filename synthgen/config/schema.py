@@ -127,7 +127,9 @@ class TrainingConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the machine computes in it"
     )
-    max_bad_steps: int = Field(10, ge=1, description="steps in a row that may fail (loss or gradient not finite)")
+    max_bad_steps: int = Field(
+        10, ge=1, description="give up after this many steps in a row whose loss or gradient is not finite"
+    )
     checkpoint_every: str = Field("5m", description="time between checkpoints and previews")
     seed: int = Field(0, ge=0, lt=2**63, description="of weights, order and noise")
 
