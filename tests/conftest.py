@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -64,6 +65,28 @@ def cli(tmp_path: Path) -> Cli:
         )
 
     return run
+
+
+def interrupted(arguments: list[str], cwd: Path, wait_for: str, signum: signal.Signals) -> tuple[int, str, str]:
+    """Start the command, send a signal once `wait_for` stands on stderr, return its exit code and streams."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "synthgen", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if wait_for in line:
+            process.send_signal(signum)
+            break
+    out, rest = process.communicate(timeout=300)
+    return process.returncode, out, "".join(lines) + rest
 
 
 TINY = [

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,31 +15,9 @@ from synthgen.commands.resuming import resume_command
 from synthgen.commands.sample import Sampler
 from synthgen.diffusion.samplers import SAMPLERS
 from synthgen.runs import list_checkpoints
-from tests.conftest import TINY, Cli
+from tests.conftest import TINY, Cli, interrupted
 
 SETTINGS = [word for setting in TINY for word in ("--set", setting)]
-
-
-def interrupted(arguments: list[str], cwd: Path, wait_for: str, signum: signal.Signals) -> tuple[int, str, str]:
-    """Start the command, send a signal once `wait_for` stands on stderr, return its exit code and streams."""
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "synthgen", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stderr is not None
-    lines = []
-    for line in process.stderr:
-        lines.append(line)
-        if wait_for in line:
-            process.send_signal(signum)
-            break
-    out, rest = process.communicate(timeout=300)
-    return process.returncode, out, "".join(lines) + rest
 
 
 def test_the_sampler_names_of_the_command_are_those_of_the_core() -> None:
