@@ -71,7 +71,7 @@ def augment_classifier(
     ] = "shift=0.08,rotation=10,scale=0.1",
     count: Annotated[
         int | None,
-        typer.Option("--count", "-n", min=2, metavar="N", help="Synthetic images to use [10000 of a run, else all]."),
+        typer.Option("--count", "-n", min=2, metavar="N", help="Synthetic images to use [all; of a run 10000]."),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, metavar="N", help="Trainings per variant.")] = 5,
     steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Steps of every training.")] = 600,

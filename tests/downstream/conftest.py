@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from synthgen.data.dataset import ImageData
 from synthgen.downstream.classifier import ClassifierRecipe
+from synthgen.downstream.result import Design
 from tests.conftest import two_corners
 
 QUICK = ClassifierRecipe(steps=25, batch_size=32)
+
+
+def quick(*seeds: int, **more: Any) -> Design:
+    """An experiment with short trainings of the smallest classifier."""
+    recipe = ClassifierRecipe(steps=60, batch_size=32, learning_rate=0.02)
+    return Design(**{"recipe": recipe, "classifier": "logistic", "seeds": seeds, **more})
 
 
 def corners(count: int, seed: int = 0, name: str = "corners", split: str = "all") -> ImageData:

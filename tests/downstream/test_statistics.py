@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import ttest_rel
+from sklearn.metrics import confusion_matrix as reference_confusion
 
-from synthgen.downstream.statistics import deviation, paired_difference
+from synthgen.downstream.statistics import calibration_error, confusion_matrix, deviation, paired_difference
 
 
 def test_one_seed_is_a_paired_t_test_over_the_test_images() -> None:
@@ -57,3 +58,38 @@ def test_verdicts() -> None:
 def test_a_deviation_needs_two_values() -> None:
     assert deviation(np.array([1.0])) is None
     assert deviation(np.array([1.0, 3.0])) == pytest.approx(np.sqrt(2.0))
+
+
+def test_a_level_is_that_of_scipy() -> None:
+    random = np.random.default_rng(0)
+    first, second = random.random((1, 400)) < 0.90, random.random((1, 400)) < 0.93
+    expected = ttest_rel(second[0].astype(float), first[0].astype(float)).confidence_interval(0.995)
+    found = paired_difference(first, second, level=0.995)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=1e-6)
+
+
+def test_calibration_error_by_its_definition() -> None:
+    random = np.random.default_rng(0)
+    confidence = np.append(random.uniform(0.1, 1.0, 998), [1.0, 1 / 15])
+    right = random.random(1000) < confidence**2
+    expected = 0.0
+    for number in range(15):
+        inside = (confidence > number / 15) & (confidence <= (number + 1) / 15)
+        if inside.any():
+            expected += inside.mean() * abs(right[inside].mean() - confidence[inside].mean())
+    assert calibration_error(right, confidence) == pytest.approx(expected, abs=1e-12)
+    assert calibration_error(np.ones(10, bool), np.ones(10)) == 0.0
+    assert calibration_error(np.zeros(10, bool), np.ones(10)) == 1.0
+
+
+def test_a_calibrated_classifier_has_almost_none() -> None:
+    random = np.random.default_rng(1)
+    confidence = random.uniform(0.2, 1.0, 200_000)
+    assert calibration_error(random.random(200_000) < confidence, confidence) < 0.006
+
+
+def test_confusion_is_that_of_scikit_learn() -> None:
+    random = np.random.default_rng(0)
+    labels, read = random.integers(0, 4, 300), random.integers(0, 5, 300)
+    expected = reference_confusion(labels, read, labels=range(5))
+    np.testing.assert_array_equal(confusion_matrix(labels, read, 5), expected)
