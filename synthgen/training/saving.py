@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ import synthgen
 from synthgen.checkpoints import Header, Tensors, load_checkpoint, save_checkpoint
 from synthgen.config.schema import Config
 from synthgen.data.dataset import ImageCodec, ImageData
-from synthgen.errors import UsageError
+from synthgen.errors import SynthgenError, UsageError
 from synthgen.generation.building import recipe_of
 from synthgen.generation.engine import Engine
-from synthgen.outputs import atomic_write
+from synthgen.outputs import atomic_write, remove_leftovers
 from synthgen.rendering import grid, png_bytes
 from synthgen.reporting import Reporter
-from synthgen.runs import checkpoint_path, prune_checkpoints
+from synthgen.runs import checkpoint_path, list_checkpoints, prune_checkpoints
 from synthgen.training.step import Trainer
 
 KEEP = 2
@@ -108,12 +109,27 @@ class Saver:
         prune_checkpoints(self.run, KEEP)
 
     def rehearse(self, trainer: Trainer) -> None:
-        """Write a state and delete it, before the first step: a full disk must not be found out after the last."""
+        """Write a state and delete it, before the first step: a full disk must not be found out after the last.
+
+        What a killed process left half written goes first. Raises: OSError when not even this state can be written,
+        SynthgenError when there is no room for all the checkpoints that will lie side by side.
+        """
+        remove_leftovers(self.run)
         path = self.run / "checkpoints" / "trial.safetensors"
         try:
             save_checkpoint(path, trainer.state(), {"kind": "state"})
+            pair = path.stat().st_size + sum(tensor.nbytes for tensor in trainer.weights().values())
         finally:
             path.unlink(missing_ok=True)
+        there = sum(file.stat().st_size for kind in ("model", "state") for file in list_checkpoints(self.run, kind))
+        needed = (KEEP + 1) * pair - there  # the new pair is written before the oldest goes
+        free = shutil.disk_usage(self.run).free
+        if needed > free:
+            raise SynthgenError(
+                f"the checkpoints will take up to {needed / 1e6:,.1f} MB more, and {self.run} has {free / 1e6:,.1f} MB "
+                "free",
+                "free some space, or choose another --out",
+            )
 
     def check_same(self, header: Header, path: Path) -> None:
         """Refuse to resume a run with another config or other data. Raises UsageError naming the differences."""

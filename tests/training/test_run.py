@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,16 @@ def test_a_full_disk_is_found_out_before_the_first_step(
     with pytest.raises(OSError, match="No space"):
         train(config(corners_npz, training__steps=3), tmp_path / "run", device="cpu")
     assert steps == []
+    assert list((tmp_path / "run").rglob("*.safetensors")) == []
+
+
+def test_room_for_all_checkpoints_is_asked_for_before_the_first_step(
+    corners_npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = shutil.disk_usage(tmp_path)._replace(free=100_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: room)
+    with pytest.raises(SynthgenError, match=r"will take up to \d\.\d MB more, and .* has 0\.1 MB free"):
+        train(config(corners_npz, training__steps=3), tmp_path / "run", device="cpu")
     assert list((tmp_path / "run").rglob("*.safetensors")) == []
 
 
