@@ -63,6 +63,16 @@ def test_a_truncated_file_is_refused_by_name(checkpoint: Path, share: float) -> 
         load_checkpoint(checkpoint)
 
 
+@pytest.mark.parametrize(("start", "stop"), [(0.0, 1.0), (0.5, 1.0), (0.3, 0.6)])
+def test_a_zero_filled_file_is_refused_by_name(checkpoint: Path, start: float, stop: float) -> None:
+    """What some file systems leave after a power cut: the right length, and nothing in it."""
+    data = checkpoint.read_bytes()
+    first, last = int(start * len(data)), int(stop * len(data))
+    checkpoint.write_bytes(data[:first] + bytes(last - first) + data[last:])
+    with pytest.raises(SynthgenError, match=r"model\.safetensors"):
+        load_checkpoint(checkpoint)
+
+
 def test_a_header_that_claims_gigabytes_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "bomb.safetensors"
     path.write_bytes(struct.pack("<Q", 2**40) + b"{}")
