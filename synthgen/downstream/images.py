@@ -244,6 +244,7 @@ def _warnings(sides: RealSides, synthetic: ImageData, leak: LeakCheck, design: D
             found.append(f"{copies:,} of the {text} are exact copies of test images")
     if len(design.seeds) == 1:
         found.append("one seed: the interval counts the choice of test images, not the chance of training")
+    found += _lacking(sides, synthetic)
     short = [f"{ratio:g}" for ratio in design.ratios if ratio is not None and ratio * len(sides.train) > len(synthetic)]
     if short:
         found.append(
@@ -251,3 +252,14 @@ def _warnings(sides: RealSides, synthetic: ImageData, leak: LeakCheck, design: D
             "were taken"
         )
     return found
+
+
+def _lacking(sides: RealSides, synthetic: ImageData) -> list[str]:
+    """The rare classes that cannot be filled up with what there is."""
+    needed, there = _class_counts(sides.train), _class_counts(synthetic)
+    short = [
+        name
+        for name in sides.rare
+        if max(needed) > sum(part[sides.whole.class_names.index(name)] for part in (needed, there))
+    ]
+    return [f"there are too few synthetic images of '{name}' to fill it up" for name in short]

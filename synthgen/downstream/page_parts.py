@@ -42,9 +42,7 @@ def figures(result: Augmentation) -> Markup:
     parts = [_bars(result, variants, "accuracy"), _table(result, variants, "accuracy")]
     if result.rare and variants[0].rare_recall is not None:
         names = ", ".join(result.rare)
-        parts.append(
-            paragraph(f"Of the rare classes ({names}) alone: share of their test images that were read right.")
-        )
+        parts.append(paragraph(f"The rare classes alone ({names}): share of their test images read right."))
         parts += [_bars(result, variants, "rare_recall"), _table(result, variants, "rare_recall")]
     return group(*parts)
 

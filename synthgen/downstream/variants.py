@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from synthgen.data.dataset import ImageData
-from synthgen.data.subset import stratified_subset
+from synthgen.data.subset import class_positions, stratified_subset
 
 
 @dataclass(frozen=True)
@@ -123,16 +123,19 @@ def filling(labels: np.ndarray, pool: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Imbalance:
-    """Classes that are cut down. shares: (class name, share of its images that stays); empty names: see `thin`."""
+    """Classes that are cut down: `shares` as (class name, share of its images that stays), or one share; see `rare`."""
 
     shares: tuple[tuple[str, float], ...] = ()
     share: float | None = None
 
     def rare(self, class_names: tuple[str, ...]) -> dict[int, float]:
-        """Class index -> share. A share without classes cuts every second class down, from the second on."""
+        """Class index -> share. A share without classes cuts every second class down, from the second on.
+
+        Raises: UsageError for a class that is not among `class_names`.
+        """
         if self.share is not None:
             return dict.fromkeys(range(1, len(class_names), 2), self.share)
-        return {class_names.index(name): share for name, share in self.shares}
+        return {class_positions([name], class_names, "the real set")[0]: share for name, share in self.shares}
 
     def thin(self, data: ImageData) -> ImageData:
         """`data` with its rare classes cut down; one image of each remains at least, the first of the nested order."""

@@ -11,6 +11,8 @@ from synthgen.data.dataset import ImageData
 from synthgen.data.subset import stratified_subset
 from synthgen.downstream.images import choose_real
 from synthgen.downstream.leaks import LeakCheck, Provenance, check_leak, provenance, provenance_of_samples
+from synthgen.downstream.variants import Imbalance
+from synthgen.errors import UsageError
 from tests.downstream.conftest import corners
 
 
@@ -65,6 +67,33 @@ def test_with_test_images_of_their_own(generator: ImageData | None, size: int | 
 )
 def test_with_test_images_cut_from_the_real_ones(generator: ImageData, size: int | None, status: str) -> None:
     assert _check(generator, REAL, None, size).status == status
+
+
+def test_what_is_known_to_have_seen_more_is_refused_and_the_unknown_is_not() -> None:
+    for generator, size, refused in (
+        (REAL, None, False),
+        (None, None, False),
+        (REAL, 50, True),
+        (TEST, None, True),
+        (corners(200, seed=4, name="others"), None, True),
+    ):
+        found = _check(generator, REAL, TEST, size)
+        assert found.refused == refused
+        found.require(allow_leak=True)
+        if refused:
+            with pytest.raises(UsageError, match="leak: the generator was trained on") as caught:
+                found.require(allow_leak=False)
+            assert "--allow-leak" in (caught.value.hint or "")
+        else:
+            found.require(allow_leak=False)
+
+
+def test_a_smaller_part_is_no_part_of_classes_that_were_cut_down() -> None:
+    """Fifty balanced images hold more of the rare class than a hundred images of which it was cut."""
+    sides = choose_real(REAL, TEST, 100, Imbalance(shares=(("top", 0.1),)))
+    for data, status in ((_limited(REAL, 50), "more"), (sides.train, "clean")):
+        found = check_leak(_of(data), sides.whole, sides.train, sides.test, test_from_real=False, thinned=True)
+        assert found.status == status
 
 
 def test_the_message_names_both_numbers() -> None:
