@@ -15,6 +15,9 @@ from synthgen.outputs import atomic_write
 
 REPORT, DOCUMENT = "report.html", "augmentation.json"
 
+_RED = ".notice.bad,header .lead{color:var(--bad);font-weight:600}"
+"""A result that is not leak-free is red where it is read first."""
+
 
 def document_of(results: Sequence[Augmentation]) -> dict[str, object]:
     """What --json prints: one experiment's document, or those of several numbers of real images."""
@@ -48,7 +51,8 @@ def render_report(results: Augmentation | Sequence[Augmentation], *, command_lin
         sections.append(section("Again", command(command_line)))
     footer = f"synthgen {__version__} · this page needs no network"
     lead = results[0].sentence if len(results) == 1 else "The same experiment at several numbers of real images."
-    return page("Do the synthetic images help?", sections, lead=lead, footer=footer)
+    style = _RED if any(one.leak.refused for one in results) else ""
+    return page("Do the synthetic images help?", sections, lead=lead, footer=footer, style=style)
 
 
 def augmentation_sections(result: Augmentation, *, titled: bool = False) -> list[Section]:

@@ -18,7 +18,7 @@ def spread(mean: float | None, deviation: float | None, digits: int = 2) -> str 
     """A mean and its deviation between seeds, in percent."""
     if mean is None or deviation is None:
         return percent(mean, digits)
-    return f"{100 * mean:.{digits}f} ± {100 * deviation:.{digits}f} %"
+    return _whole(f"{100 * mean:.{digits}f} ± {100 * deviation:.{digits}f} %")
 
 
 def against(result: Augmentation, name: str, base: str, measure: Measure = "accuracy") -> Comparison | None:
@@ -33,7 +33,13 @@ def interval(found: Comparison | None) -> list[str | None]:
     if found is None:
         return [None, None]
     one = found.difference
-    return [f"{100 * one.value:+.2f} ({100 * one.low:+.2f} to {100 * one.high:+.2f})", one.verdict]
+    amount = f"{100 * one.value:+.2f} ({100 * one.low:+.2f} to {100 * one.high:+.2f})"
+    return [_whole(amount), _whole(one.verdict)]
+
+
+def _whole(text: str) -> str:
+    """The text with spaces at which no line breaks: figures stay together, and the table scrolls."""
+    return text.replace(" ", "\u00a0")
 
 
 def figures(result: Augmentation) -> Markup:
