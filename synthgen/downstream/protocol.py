@@ -19,6 +19,7 @@ from synthgen.downstream.store import Store
 from synthgen.downstream.variants import Imbalance
 from synthgen.errors import UsageError
 from synthgen.evaluation.sources import (
+    Synthetic,
     check_is_images,
     has_test_split,
     is_run,
@@ -143,6 +144,7 @@ class _Work:
         self.request, self.reporter, self.should_stop = request, reporter, should_stop
         self.common: dict[str, Any] = {"reporter": reporter, "should_stop": should_stop}
         self.real: dict[Shape, tuple[ImageData, ImageData | None]] = {}
+        self.made: dict[str, Synthetic] = {}
 
     def trial(self, number: int) -> _Trial:
         request = self.request
@@ -158,7 +160,11 @@ class _Work:
             codec = header["codec"]
             shape = (int(codec["height"]), int(codec["width"]), int(codec["channels"]))
             return _Trial(self.sides(shape, size), provenance(header.get("data")), partial(self.load, source))
-        made = load_synthetic(source, count=None, default_count=SAMPLES, max_bad=request.max_bad, **self.common)
+        if source not in self.made:
+            self.made[source] = load_synthetic(
+                source, count=None, default_count=SAMPLES, max_bad=request.max_bad, **self.common
+            )
+        made = self.made[source]
         chosen = self.part(made.data)
         return _Trial(self.sides(chosen.shape, size), made.generator, lambda: chosen)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +16,15 @@ from synthgen.downstream.transforms import Transforms
 from synthgen.downstream.variants import KINDS, PLAIN
 
 Measure = Literal["accuracy", "rare_recall"]
+
+_OPENINGS = {
+    ("both", "real"): "Adding the synthetic images",
+    ("both_classical", "real_classical"): "On top of classical augmentation, adding the synthetic images",
+    ("filled", "real"): "Filling up the rare classes with synthetic images",
+    ("filled_classical", "repeated_classical"): "With classical augmentation, filling up the rare classes with "
+    "synthetic images instead of repeating their real ones",
+}
+"""How a sentence on a comparison of these kinds begins."""
 
 ECE_DEFINITION = (
     "Calibration error (ECE): the answers are sorted by their confidence (the largest softmax probability) into 15 "
@@ -106,22 +116,17 @@ class Comparison:
         if self.measure == "rare_recall":
             words = {"helps": "more", "hurts": "fewer", "no difference": "not shown to be more or fewer"}[verdict]
             return f"Rare classes, {self.labels[0]} against {self.labels[1]}: {words} read right ({self.amount})."
-        if (self.name, self.against) == ("synthetic", "real"):
-            word = {"helps": "beats", "hurts": "is behind", "no difference": "is not told apart from"}[verdict]
-            return f"Training on synthetic images alone {word} training on real ones ({self.amount})."
-        openings = {
-            ("both", "real"): "Adding the synthetic images",
-            ("both_classical", "real_classical"): "On top of classical augmentation, adding the synthetic images",
-            ("filled", "real"): "Filling up the rare classes with synthetic images",
-            ("filled_classical", "repeated_classical"): "With classical augmentation, filling up the rare classes "
-            "with synthetic images, against repeating them,",
-        }
-        opening = openings.get((self.name, self.against), f"{self.labels[0]} against {self.labels[1]}")
-        if (self.name, self.against) not in openings:
-            word = {"helps": "better", "hurts": "worse", "no difference": "no difference that could be shown"}[verdict]
-            return f"{opening}: {word} ({self.amount})."
-        word = {"helps": "helps", "hurts": "hurts", "no difference": "makes no difference that could be shown"}[verdict]
-        return f"{opening} {word} ({self.amount})."
+        pair = (re.sub(r"(_ratio_[^_]+)?(_filtered)?$", "", self.name), self.against)
+        _, _, how = self.labels[0].partition(", ")
+        how = f" ({how})" if how else ""
+        if pair == ("synthetic", "real"):
+            said = {"helps": "beats", "hurts": "is behind", "no difference": "is not told apart from"}[verdict]
+            return f"Training on synthetic images{how} alone {said} training on real ones ({self.amount})."
+        if pair in _OPENINGS:
+            said = verdict if verdict != "no difference" else "makes no difference that could be shown"
+            return f"{_OPENINGS[pair]}{how} {said} ({self.amount})."
+        said = {"helps": "better", "hurts": "worse", "no difference": "no difference that could be shown"}[verdict]
+        return f"{self.labels[0]} against {self.labels[1]}: {said} ({self.amount})."
 
     def to_dict(self) -> dict[str, Any]:
         difference = self.difference

@@ -114,6 +114,39 @@ def test_real_images_are_cut_before_anything_else_and_never_shared() -> None:
     assert small.train.fingerprint == limited.fingerprint
 
 
+def test_curves_and_filters_are_told_in_words() -> None:
+    design = quick(0, 1, ratios=(0.5, None), filters=("confidence",))
+    result = run_augmentation(FEW, corners(300, seed=7), design=design, device="cpu")
+    assert list(result.variants) == [
+        *("real", "real_classical", "synthetic", "synthetic_filtered"),
+        *("both_ratio_0.5", "both_ratio_all", "both_ratio_0.5_filtered", "both_ratio_all_filtered"),
+        *("both_classical_ratio_0.5", "both_classical_ratio_all"),
+        *("both_classical_ratio_0.5_filtered", "both_classical_ratio_all_filtered"),
+    ]
+    assert result.headline.name == "both_ratio_all_filtered"
+    assert result.headline_classical is not None
+    assert result.headline_classical.name == "both_classical_ratio_all_filtered"
+    assert result.sentence.startswith("Adding the synthetic images (filtered) ")
+    said = {(one.name, one.against): one.sentence for one in result.comparisons}
+    assert said["both_ratio_0.5", "real"].startswith("Adding the synthetic images (0.5 : 1) ")
+    assert ("both_ratio_0.5_filtered", "both_ratio_0.5") in said
+    assert result.best is not None and result.best.tried == 10
+    page = render_report(result)
+    assert "synthetic images per real image" in page and "without filter" in page
+
+
+def test_the_best_is_measured_at_a_level_widened_for_the_choice() -> None:
+    """Three variants were tried."""
+    sides = choose_real(_noisy_real(), TEST, None)
+    result = run_augmentation(sides, corners(300, seed=7), design=quick(0, 1, 2), device="cpu")
+    best = result.best
+    assert best is not None and best.tried == 3 and best.against == "real_classical"
+    plain = next(one for one in result.comparisons if (one.name, one.against) == (best.name, "real_classical"))
+    assert best.difference.value == plain.difference.value
+    assert best.difference.low < plain.difference.low and best.difference.high > plain.difference.high
+    assert best.mean == max(result.variants[name].mean for name in ("synthetic", "both", "both_classical"))
+
+
 def test_sets_that_do_not_fit_are_refused() -> None:
     real = corners(200)
     without = ImageData(real.images, None, (), "bare")
