@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,11 +23,28 @@ from synthgen.commands.resuming import resume_command, stoppable
 from synthgen.console import Console, command_console
 from synthgen.errors import UsageError
 from synthgen.outputs import check_output
+from synthgen.training.launching import is_main, plan_launch
 
 if TYPE_CHECKING:
     from synthgen.config.schema import Config
     from synthgen.data.dataset import ImageData
+    from synthgen.training.launching import Launch
     from synthgen.training.run import TrainResult
+
+
+class Strategy(str, Enum):
+    """How several processes share the work."""
+
+    ddp = "ddp"
+    fsdp = "fsdp"
+
+
+class Precision(str, Enum):
+    """The network's arithmetic."""
+
+    auto = "auto"
+    fp32 = "fp32"
+    bf16 = "bf16"
 
 
 def train(
@@ -48,6 +66,19 @@ def train(
     steps: Annotated[int | None, typer.Option("--steps", metavar="N", help="Optimizer steps.")] = None,
     epochs: Annotated[float | None, typer.Option("--epochs", metavar="N", help="Passes over the data.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of weights, order and noise.")] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option("--devices", min=1, metavar="N", help="Processes on this machine, one GPU each."),
+    ] = None,
+    nodes: Annotated[
+        int | None, typer.Option("--nodes", min=1, metavar="N", help="Machines, started by torchrun or srun.")
+    ] = None,
+    strategy: Annotated[
+        Strategy | None, typer.Option("--strategy", help="How processes share the work [default: ddp].")
+    ] = None,
+    precision: Annotated[
+        Precision | None, typer.Option("--precision", help="The network's arithmetic [default: auto].")
+    ] = None,
     max_bad: Annotated[
         int | None, typer.Option("--max-bad", metavar="N", help="Unreadable images to skip [default: 0].")
     ] = None,
@@ -61,17 +92,20 @@ def train(
     color: ColorOption = Color.auto,
 ) -> None:
     """Train a diffusion model and leave a run folder."""
-    with command_console(json=json, quiet=quiet, color=color) as console:
+    speaks = is_main()
+    with command_console(json=json and speaks, quiet=quiet or not speaks, color=color) as console:
         lengths = {"--budget": budget, "--steps": steps, "--epochs": epochs}
         given = [flag for flag, value in lengths.items() if value is not None]
         if len(given) > 1:
             raise UsageError(f"{' and '.join(given)} both say how long to train: give one of them")
+        launch = plan_launch(devices, nodes, strategy.value if strategy else None)
         flags = {
             "data.source": data,
             "training.budget": budget,
             "training.steps": steps,
             "training.epochs": epochs,
             "training.seed": seed,
+            "training.precision": precision.value if precision else None,
             "data.max_bad": max_bad,
         }
         from synthgen.training.choosing import choose_settings
@@ -80,16 +114,18 @@ def train(
             what, config=config, overrides=set_ or (), flags=flags, resumed=out if resume else None
         )
         run = out or Path("runs") / name
-        check_output(run, force=force, resume=resume)
+        if speaks:
+            check_output(run, force=force, resume=resume)
         console.loading("torch", "diffusers")
         from synthgen.training.run import load_data
         from synthgen.training.run import train as train_core
+        from synthgen.training.together import together
 
-        images = load_data(settings, console.reporter)
+        images = load_data(settings, console.reporter if speaks else None)
         if dry_run:
-            _show_plan(console, run, settings, images, device)
+            _show_plan(console, run, settings, images, device, launch)
             return
-        with stoppable(resume_command()) as stop:
+        with stoppable(resume_command()) as stop, together(launch, settings, device, console.reporter) as world:
             result = train_core(
                 settings,
                 run,
@@ -99,15 +135,26 @@ def train(
                 data=images,
                 reporter=console.reporter,
                 should_stop=stop,
+                world=world,
             )
-        _show_result(console, result, conditional=bool(images.class_names))
+        if speaks:
+            _show_result(console, result, conditional=bool(images.class_names))
 
 
-def _show_plan(console: Console, run: Path, settings: Config, images: ImageData, device: str) -> None:
+def _show_plan(
+    console: Console, run: Path, settings: Config, images: ImageData, device: str, launch: Launch | None
+) -> None:
     """What --dry-run prints; building the network checks that it fits the images."""
     from synthgen.training.run import describe_plan
+    from synthgen.training.together import check_together
 
+    if launch is not None:
+        device = check_together(launch, settings, device)
     plan = describe_plan(settings, images, device)
+    if launch is not None:
+        plan |= {"processes": launch.size, "strategy": launch.strategy}
+    if launch is not None and not launch.main:
+        return
     rows = [(key.replace("_", " "), value) for key, value in plan.items()]
     document = {"run": str(run), "plan": plan, "config": settings.model_dump(mode="json")}
     console.result(document, lambda: console.table(f"would train into {run}", ("", ""), rows), quiet=run)

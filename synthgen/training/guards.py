@@ -6,7 +6,13 @@ from dataclasses import dataclass
 
 import torch
 
+from synthgen.errors import SynthgenError
+
 _MEMORY_TEXTS = ("not enough memory", "can't allocate memory", "out of memory")
+
+
+class NotFiniteError(SynthgenError):
+    """Too many steps in a row had a loss or gradient that is not finite; raised by every process of a run."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:

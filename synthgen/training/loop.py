@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from synthgen.config.schema import parse_duration
-from synthgen.errors import StoppedError, SynthgenError
+from synthgen.errors import StoppedError
 from synthgen.reporting import Progress, Reporter
 from synthgen.stopping import ShouldStop
 from synthgen.training.batches import Batches
-from synthgen.training.guards import Tally
+from synthgen.training.guards import NotFiniteError, Tally
 from synthgen.training.metrics import MetricsLog, SilentLog
 from synthgen.training.saving import Saver
 from synthgen.training.schedule import Horizon
@@ -135,7 +135,7 @@ class Loop:
         hopeless = at_end and tally.streak >= self.trainer.step - self.first_step
         batch = f"step {tally.first + 1:,}, whose batch holds {self._rows(tally.first)}"
         if tally.streak >= limit or hopeless:
-            raise SynthgenError(
+            raise NotFiniteError(
                 f"the {tally.what} at {batch}; {min(limit, tally.streak)} steps in a row were skipped",
                 "lower training.learning_rate, or set training.precision to fp32; the last checkpoint is good",
             )

@@ -127,7 +127,7 @@ def train(
         check_output(out, force=force, resume=resume)
     data = data or load_data(config, reporter)
     codec, class_names = plan(config, data)
-    _check_share(config, world)
+    check_share(config, world.size)
     torch.manual_seed(config.training.seed)  # initial weights and dropout
     denoiser = build_denoiser(config, codec, len(class_names), sigma_data(data, codec), world.device)
     trainer = Trainer(config, denoiser, codec, world.device, world)
@@ -155,10 +155,11 @@ def train(
     )
 
 
-def _check_share(config: Config, world: World) -> None:
-    if config.training.batch_size < world.size:
+def check_share(config: Config, processes: int) -> None:
+    """Raise UsageError when a batch has too few images for every process to have one."""
+    if config.training.batch_size < processes:
         raise UsageError(
-            f"training.batch_size is {config.training.batch_size}: too few images for {world.size} processes",
+            f"training.batch_size is {config.training.batch_size}: too few images for {processes} processes",
             "it counts the images of all processes together: raise it, or use fewer processes",
         )
 
