@@ -67,7 +67,7 @@ def tree() -> Node:
 
 
 def _node(command: Any, words: tuple[str, ...]) -> Node:
-    members = getattr(command, "commands", {})
+    members = getattr(command, "commands", {}) or getattr(command, "verbs", {})
     options = [_option(parameter) for parameter in command.params if parameter.param_type_name == "option"]
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
     values = [value for argument in arguments for value in _argument_values(argument)]
@@ -128,7 +128,7 @@ def bash(root: Node) -> str:
     for node in nodes(root):
         name = " ".join(node.words)
         options.append(f"        '{name}') words='{' '.join(name for o in node.options for name in o.names)}' ;;")
-        members = tuple(member.words[-1] for member in node.members) or node.arguments
+        members = (*(member.words[-1] for member in node.members), *node.arguments)
         rest.append(f"        '{name}') words='{_words(members)}'{' files=1' if FILES in members else ''} ;;")
         for option in node.options:
             if option.values is not None:
@@ -189,7 +189,8 @@ def zsh(root: Node) -> str:
         options.append(f"        '{name}') {described(pairs)} ;;")
         if node.members:
             pairs = [(member.words[-1], member.help) for member in node.members]
-            rest.append(f"        '{name}') {described(pairs)} ;;")
+            more = f"; {plain(node.arguments)}" if node.arguments else ""
+            rest.append(f"        '{name}') {described(pairs)}{more} ;;")
         else:
             rest.append(f"        '{name}') {plain(node.arguments)} ;;")
         for option in node.options:

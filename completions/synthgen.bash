@@ -4,7 +4,7 @@ _synthgen() {
     local path=synthgen word words= files= value= cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$path $word" in
-        'synthgen quickstart'|'synthgen train'|'synthgen sample'|'synthgen evaluate'|'synthgen augment-classifier'|'synthgen explain'|'synthgen export'|'synthgen doctor'|'synthgen data'|'synthgen data list'|'synthgen data inspect'|'synthgen data prepare'|'synthgen config'|'synthgen config show'|'synthgen config schema'|'synthgen config list') path="$path $word" ;;
+        'synthgen quickstart'|'synthgen train'|'synthgen sample'|'synthgen sample verify'|'synthgen sample merge'|'synthgen evaluate'|'synthgen augment-classifier'|'synthgen explain'|'synthgen export'|'synthgen doctor'|'synthgen data'|'synthgen data list'|'synthgen data inspect'|'synthgen data prepare'|'synthgen config'|'synthgen config show'|'synthgen config schema'|'synthgen config list') path="$path $word" ;;
         esac
     done
     case "$path $prev" in
@@ -21,21 +21,32 @@ _synthgen() {
         'synthgen train --steps') words='' value=1 ;;
         'synthgen train --epochs') words='' value=1 ;;
         'synthgen train --seed') words='' value=1 ;;
+        'synthgen train --devices') words='' value=1 ;;
+        'synthgen train --nodes') words='' value=1 ;;
+        'synthgen train --strategy') words='ddp fsdp' value=1 ;;
+        'synthgen train --precision') words='auto fp32 bf16' value=1 ;;
         'synthgen train --max-bad') words='' value=1 ;;
-        'synthgen train --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
+        'synthgen train --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
         'synthgen train --device') words='auto cpu cuda mps' value=1 ;;
         'synthgen train --color') words='auto always never' value=1 ;;
         'synthgen sample --count'|'synthgen sample -n') words='' value=1 ;;
         'synthgen sample --out'|'synthgen sample -o') words='' files=1 value=1 ;;
         'synthgen sample --class') words='' value=1 ;;
-        'synthgen sample --format') words='png npz idx' value=1 ;;
+        'synthgen sample --format') words='png npz idx parquet webdataset' value=1 ;;
         'synthgen sample --seed') words='' value=1 ;;
+        'synthgen sample --shards') words='' value=1 ;;
+        'synthgen sample --shard-size') words='' value=1 ;;
+        'synthgen sample --shard') words='' value=1 ;;
         'synthgen sample --sampler') words='ddpm ddim euler heun dpm++2m dpm++2m-sde dpm++3m' value=1 ;;
         'synthgen sample --steps') words='' value=1 ;;
         'synthgen sample --eta') words='' value=1 ;;
         'synthgen sample --guidance-scale') words='' value=1 ;;
         'synthgen sample --device') words='auto cpu cuda mps' value=1 ;;
         'synthgen sample --color') words='auto always never' value=1 ;;
+        'synthgen sample verify --color') words='auto always never' value=1 ;;
+        'synthgen sample merge --out'|'synthgen sample merge -o') words='' files=1 value=1 ;;
+        'synthgen sample merge --format') words='png npz idx parquet webdataset' value=1 ;;
+        'synthgen sample merge --color') words='auto always never' value=1 ;;
         'synthgen evaluate --real') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 value=1 ;;
         'synthgen evaluate --fake') words='' files=1 value=1 ;;
         'synthgen evaluate --count'|'synthgen evaluate -n') words='' value=1 ;;
@@ -50,11 +61,20 @@ _synthgen() {
         'synthgen evaluate --color') words='auto always never' value=1 ;;
         'synthgen augment-classifier --real') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 value=1 ;;
         'synthgen augment-classifier --synthetic') words='' files=1 value=1 ;;
+        'synthgen augment-classifier --train-generator') words='' value=1 ;;
+        'synthgen augment-classifier --budget') words='' value=1 ;;
+        'synthgen augment-classifier --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
         'synthgen augment-classifier --test') words='' value=1 ;;
         'synthgen augment-classifier --real-size') words='' value=1 ;;
+        'synthgen augment-classifier --ratio') words='' value=1 ;;
+        'synthgen augment-classifier --imbalance') words='' value=1 ;;
+        'synthgen augment-classifier --filter') words='' value=1 ;;
+        'synthgen augment-classifier --classifier') words='' value=1 ;;
+        'synthgen augment-classifier --augment') words='' value=1 ;;
         'synthgen augment-classifier --count'|'synthgen augment-classifier -n') words='' value=1 ;;
         'synthgen augment-classifier --seeds') words='' value=1 ;;
         'synthgen augment-classifier --steps') words='' value=1 ;;
+        'synthgen augment-classifier --batch-size') words='' value=1 ;;
         'synthgen augment-classifier --out'|'synthgen augment-classifier -o') words='' files=1 value=1 ;;
         'synthgen augment-classifier --seed') words='' value=1 ;;
         'synthgen augment-classifier --max-bad') words='' value=1 ;;
@@ -87,7 +107,7 @@ _synthgen() {
         'synthgen data prepare --channels') words='' value=1 ;;
         'synthgen data prepare --max-bad') words='' value=1 ;;
         'synthgen data prepare --color') words='auto always never' value=1 ;;
-        'synthgen config show --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
+        'synthgen config show --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
         'synthgen config show --color') words='auto always never' value=1 ;;
         'synthgen config schema --color') words='auto always never' value=1 ;;
         'synthgen config list --color') words='auto always never' value=1 ;;
@@ -96,10 +116,12 @@ _synthgen() {
         case "$path" in
         'synthgen') words='--version --help -h' ;;
         'synthgen quickstart') words='--out -o --budget --count -n --seed --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
-        'synthgen train') words='--config -c --data --out -o --budget --steps --epochs --seed --max-bad --set --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
-        'synthgen sample') words='--count -n --out -o --class --format --seed --sampler --steps --eta --guidance-scale --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
+        'synthgen train') words='--config -c --data --out -o --budget --steps --epochs --seed --devices --nodes --strategy --precision --max-bad --set --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
+        'synthgen sample') words='--count -n --out -o --class --format --seed --shards --shard-size --shard --sampler --steps --eta --guidance-scale --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
+        'synthgen sample verify') words='--json --quiet -q --color --help -h' ;;
+        'synthgen sample merge') words='--out -o --format --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --holdout --out -o --seed --max-bad --device --force --json --quiet -q --color --help -h' ;;
-        'synthgen augment-classifier') words='--real --synthetic --test --real-size --count -n --seeds --steps --out -o --seed --max-bad --device --force --json --quiet -q --color --help -h' ;;
+        'synthgen augment-classifier') words='--real --synthetic --train-generator --budget --set --test --real-size --ratio --imbalance --filter --classifier --augment --count -n --seeds --steps --batch-size --allow-leak --out -o --seed --max-bad --device --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen explain') words='--out -o --samples -n --class --methods --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
         'synthgen export') words='--format --out -o --sampler --steps --device --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen doctor') words='--json --quiet -q --color --help -h' ;;
@@ -117,7 +139,9 @@ _synthgen() {
         'synthgen') words='quickstart train sample evaluate augment-classifier explain export doctor data config' ;;
         'synthgen quickstart') words='' ;;
         'synthgen train') words='celeba cifar10 fashion-mnist imagenet images mnist mnist-mini' files=1 ;;
-        'synthgen sample') words='' files=1 ;;
+        'synthgen sample') words='verify merge' files=1 ;;
+        'synthgen sample verify') words='' files=1 ;;
+        'synthgen sample merge') words='' files=1 ;;
         'synthgen evaluate') words='' ;;
         'synthgen augment-classifier') words='' ;;
         'synthgen explain') words='' files=1 ;;

@@ -21,6 +21,7 @@ from synthgen.commands import (
     export,
     quickstart,
     sample,
+    sample_verbs,
     train,
 )
 
@@ -53,7 +54,11 @@ def _root(
 # The main job in its order, then what serves it. The short texts fit a line of `synthgen --help`.
 app.command(short_help="Try everything on digits that come with the package.")(quickstart.quickstart)
 app.command(short_help="Train a model on a data set or a folder of images.")(train.train)
-app.command(short_help="Draw any number of images from a model.")(sample.sample)
+app.command(
+    short_help="Draw any number of images from a model.",
+    cls=sample_verbs.SampleCommand,
+    epilog="Sets of samples: synthgen sample verify DIR, synthgen sample merge DIR",
+)(sample.sample)
 app.command(short_help="Measure how close synthetic images are to real ones.")(evaluate.evaluate)
 app.command(short_help="Find out whether synthetic images help a classifier.")(augment_classifier.augment_classifier)
 app.command(short_help="Show how samples came to be.")(explain.explain)

@@ -21,22 +21,25 @@ from synthgen.commands.options import (
     SeedOption,
 )
 from synthgen.commands.resuming import resume_command, stoppable
+from synthgen.commands.sample_request import Request, read_request
 from synthgen.console import Console, command_console
-from synthgen.errors import UsageError
 from synthgen.outputs import check_output
 from synthgen.runs import resolve_run
 
 if TYPE_CHECKING:
     from synthgen.generation.folder import SamplePlan, SampleResult
+    from synthgen.generation.making import ShardsResult
     from synthgen.generation.model import Model
 
 
 class Format(str, Enum):
-    """Where samples are written to."""
+    """What samples are written as; a test keeps this list equal to `synthgen.generation.writers.FORMATS`."""
 
     png = "png"
     npz = "npz"
     idx = "idx"
+    parquet = "parquet"
+    webdataset = "webdataset"
 
 
 class Sampler(str, Enum):
@@ -54,13 +57,27 @@ class Sampler(str, Enum):
 def sample(
     run: RunArgument,
     count: Annotated[int, typer.Option("--count", "-n", metavar="N", help="How many samples.")] = 64,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to make.")] = Path("synthetic"),
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="DIR", help="The folder to make, or a URL (s3://bucket/dir).")
+    ] = "synthetic",
     class_: Annotated[
         list[str] | None,
         typer.Option("--class", metavar="NAME", help="Only this class; repeatable [default: all, balanced]."),
     ] = None,
-    format_: Annotated[Format, typer.Option("--format", help="PNG folder, one npz, or an IDX pair.")] = Format.png,
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="[default: png, a folder per class; in shards: parquet]")
+    ] = None,
     seed: SeedOption = 0,
+    shards: Annotated[
+        int | None, typer.Option("--shards", min=1, metavar="N", help="Cut the set into N shards.")
+    ] = None,
+    shard_size: Annotated[
+        int | None, typer.Option("--shard-size", min=1, metavar="N", help="Shards of at most N samples.")
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option("--shard", metavar="i/N", help="Make part i of N only [default: of the SLURM array, ...]."),
+    ] = None,
     sampler: Annotated[Sampler | None, typer.Option("--sampler", help="[default: the model's own]")] = None,
     steps: Annotated[int | None, typer.Option("--steps", metavar="N", help="Sampler steps.")] = None,
     eta: Annotated[float | None, typer.Option("--eta", metavar="X", help="Fresh noise of ddim, 0 to 1.")] = None,
@@ -78,41 +95,64 @@ def sample(
 ) -> None:
     """Draw samples from a model. Sample k depends on the model, the settings, the seed and k alone."""
     with command_console(json=json, quiet=quiet, color=color) as console:
-        if count < 1:
-            raise UsageError(f"--count must be 1 or more, not {count}")
+        request = read_request(count, out, format_.value if format_ else None, shards, shard_size, shard)
         checkpoint = resolve_run(run)
-        check_output(out, force=force, resume=resume)
+        if not request.in_shards:
+            check_output(Path(out), force=force, resume=resume)
         console.loading("torch", "diffusers")
-        from synthgen.generation.folder import plan_samples, sample_to_folder
         from synthgen.generation.model import load
+        from synthgen.generation.plan import plan_samples
 
         model = load(checkpoint, device=device)
         recipe = model.recipe(
             sampler=sampler.value if sampler else None, steps=steps, eta=eta, guidance_scale=guidance_scale
         )
-        plan = plan_samples(model, count, labels=class_, seed=seed, recipe=recipe, format=format_.value)
+        total = request.shard_count(model, recipe)
+        plan = plan_samples(model, count, labels=class_, seed=seed, recipe=recipe, format=request.format, shards=total)
         if dry_run:
-            _show_plan(console, model, plan, out)
-            return
-        with stoppable(resume_command()) as stop:
-            result = sample_to_folder(
-                model, out, plan, force=force, resume=resume, reporter=console.reporter, should_stop=stop
-            )
-        _show_result(console, model, plan, result)
+            _show_plan(console, model, plan, request)
+        elif request.in_shards:
+            _make_shards(console, model, plan, request, force)
+        else:
+            _make_folder(console, model, plan, Path(out), force, resume)
 
 
-def _show_plan(console: Console, model: Model, plan: SamplePlan, out: Path) -> None:
+def _make_folder(console: Console, model: Model, plan: SamplePlan, out: Path, force: bool, resume: bool) -> None:
+    from synthgen.generation.folder import sample_to_folder
+
+    with stoppable(resume_command()) as stop:
+        result = sample_to_folder(
+            model, out, plan, force=force, resume=resume, reporter=console.reporter, should_stop=stop
+        )
+    _show_result(console, model, plan, result)
+
+
+def _make_shards(console: Console, model: Model, plan: SamplePlan, request: Request, force: bool) -> None:
+    from synthgen.generation.making import sample_to_shards
+
+    note = request.note(plan.shards or 1)
+    if note:
+        console.note(note)
+    with stoppable(resume_command()) as stop:
+        result = sample_to_shards(
+            model, request.out, plan, request.part, force=force, reporter=console.reporter, should_stop=stop
+        )
+    _show_shards(console, plan, result)
+
+
+def _show_plan(console: Console, model: Model, plan: SamplePlan, request: Request) -> None:
     from synthgen.generation.folder import estimated_bytes
 
     calls = model.engine(plan.recipe).network_calls
     classes = [model.class_names[label] for label in plan.labels] or list(model.class_names)
     document = {
-        "out": str(out),
+        "out": request.out,
         "model": str(model.path),
         "classes": classes,
         "network_calls_per_sample": calls,
         "estimated_bytes": estimated_bytes(model, plan),
         **{key: value for key, value in plan.to_dict().items() if key != "labels"},
+        **request.described(plan),
     }
     rows = [
         ("model", model.path),
@@ -122,9 +162,12 @@ def _show_plan(console: Console, model: Model, plan: SamplePlan, out: Path) -> N
         ("guidance", "off" if plan.recipe.guidance_scale == 1.0 else plan.recipe.guidance_scale),
         ("seed", plan.seed),
         ("format", plan.format),
+        *request.rows(plan),
         ("disk", f"about {document['estimated_bytes'] / 1e6:,.0f} MB"),
     ]
-    console.result(document, lambda: console.table(f"would sample into {out}", ("", ""), rows), quiet=out)
+    console.result(
+        document, lambda: console.table(f"would sample into {request.out}", ("", ""), rows), quiet=request.out
+    )
 
 
 def _show_result(console: Console, model: Model, plan: SamplePlan, result: SampleResult) -> None:
@@ -149,3 +192,36 @@ def _show_result(console: Console, model: Model, plan: SamplePlan, result: Sampl
     console.result(document, human, quiet=result.out)
     source = model.header["data"]["name"]
     console.next(f"synthgen evaluate --real {source} --fake {result.out}")
+
+
+def _show_shards(console: Console, plan: SamplePlan, result: ShardsResult) -> None:
+    document = {
+        "out": result.out,
+        "format": plan.format,
+        "count": plan.count,
+        "counts": result.counts,
+        "shards": plan.shards,
+        "shards_made": result.made,
+        "shards_kept": result.kept,
+        "shards_missing": result.missing,
+        "finished": result.finished,
+        "samples_made": result.count,
+        "seconds": result.seconds,
+        "images_per_second": result.images_per_second,
+        "seed": plan.seed,
+    }
+
+    def human() -> None:
+        kept = f", {result.kept:,} there already" if result.kept else ""
+        made = f"{len(result.made):,} shard{'' if len(result.made) == 1 else 's'} made"
+        console.line(f"{made} in {result.out}{kept}", "bold")
+        if result.count:
+            console.line(
+                f"  {result.count:,} samples, {result.seconds:,.1f} s, {result.images_per_second:,.0f} images/s"
+            )
+        missing = f"{result.missing:,} of {plan.shards:,} shards are still to be made"
+        console.line(f"  {f'the set is complete: {plan.count:,} samples' if result.finished else missing}")
+
+    console.result(document, human, quiet=result.out)
+    if result.finished:
+        console.next(f"synthgen sample verify {result.out}")

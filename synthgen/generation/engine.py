@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,10 +13,14 @@ from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.loop import run_table
 from synthgen.diffusion.samplers import SamplerTable, build_table
 from synthgen.generation.noise import noise
+from synthgen.generation.numerics import pinned
 from synthgen.generation.parallel import in_order, one_thread
 
 StepCallback = Callable[[int, torch.Tensor, torch.Tensor], None]
 """Called at each row of the table with (row, x as the network saw it, x0_hat)."""
+
+LabelsOf = Callable[[int, int], "np.ndarray | None"]
+"""(start, stop) -> int64 labels of samples start ... stop - 1, or None without classes."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ class Engine:
         on_device = None
         if labels is not None:
             on_device = torch.from_numpy(np.pad(labels, (0, padding), mode="edge")).to(self.device)
-        with one_thread(self.device):
+        with one_thread(self.device), pinned(self.device):
             x = run_table(
                 self.table,
                 lambda x, level: self._denoise(x, level, on_device),
@@ -97,13 +101,24 @@ class Engine:
             )
         return x[: block - padding]
 
-    def blocks(self, keys: np.ndarray, labels: np.ndarray | None, seed: int) -> Iterator[np.ndarray]:
+    def blocks(self, keys: Sequence[int] | np.ndarray, labels: np.ndarray | None, seed: int) -> Iterator[np.ndarray]:
         """Samples of any number of keys as uint8 (n, H, W, C) blocks, n = block_size but for the last, in order."""
+
+        def labels_at(start: int, stop: int) -> np.ndarray | None:
+            return None if labels is None else labels[start:stop]
+
+        return self._in_blocks(keys, labels_at, seed)
+
+    def span(self, start: int, stop: int, labels: LabelsOf, seed: int) -> Iterator[np.ndarray]:
+        """`blocks` of samples start ... stop - 1, with labels computed block by block: no memory in their number."""
+        return self._in_blocks(range(start, stop), lambda first, last: labels(start + first, start + last), seed)
+
+    def _in_blocks(self, keys: Sequence[int] | np.ndarray, labels: LabelsOf, seed: int) -> Iterator[np.ndarray]:
         size = self.recipe.block_size
 
         def one(index: int) -> np.ndarray:
-            block = slice(index * size, (index + 1) * size)
-            latents = self.latents(keys[block], None if labels is None else labels[block], seed)
+            start, stop = index * size, min((index + 1) * size, len(keys))
+            latents = self.latents(np.asarray(keys[start:stop]), labels(start, stop), seed)
             pixels: np.ndarray = self.codec.decode(latents).cpu().numpy()
             return pixels
 

@@ -1,53 +1,49 @@
-"""A folder of samples: made in chunks, resumable after a kill, described by its manifest."""
+"""A folder of samples made by one process: in chunks, resumable after a kill, described by its manifest."""
 
 from __future__ import annotations
 
-import json
+import hashlib
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from synthgen.errors import StoppedError, SynthgenError, UsageError
-from synthgen.generation.engine import Recipe
+from synthgen.errors import StoppedError, SynthgenError
+from synthgen.generation.card import data_card
+from synthgen.generation.manifest import MANIFEST, Origin, check_same_plan, describe, origin_of, parse
 from synthgen.generation.model import Model
+from synthgen.generation.pipeline import piece_size, write_behind
+from synthgen.generation.plan import Labels, SamplePlan, plan_samples
+from synthgen.generation.preview import preview_png
 from synthgen.generation.writers import build_writer, digest
 from synthgen.outputs import atomic_write, check_output, prepare_output
-from synthgen.rendering import grid, png_bytes
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 
-MANIFEST = "manifest.json"
+__all__ = [
+    "MANIFEST",
+    "SamplePlan",
+    "SampleResult",
+    "digest",
+    "estimated_bytes",
+    "plan_samples",
+    "sample_to_folder",
+    "write_folder",
+]
+
+CARD = "README.md"
+Source = Callable[[int], Iterator[np.ndarray]]
+"""start -> blocks of pixels, uint8 (n, H, W, C), of samples start, start + 1, ... to the end."""
+
 _CHUNK = 1024
 """Samples per chunk: what a kill can cost, and what one hash in the manifest covers."""
+_MOST_CHUNKS = 4096
+"""Beyond that chunks are longer: the manifest, written anew after each, stays small."""
 _FREE_RESERVE = 64 * 2**20
-
-
-@dataclass(frozen=True)
-class SamplePlan:
-    """What will be made: everything the bytes depend on, and nothing else.
-
-    labels: the classes asked for, repeated over the sample numbers; empty means balanced (or unconditional).
-    """
-
-    checkpoint_sha256: str
-    count: int
-    seed: int
-    labels: tuple[int, ...]
-    recipe: Recipe
-    format: str
-    precision: str
-    device: str
-    torch: str
-
-    def to_dict(self) -> dict[str, Any]:
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -61,32 +57,6 @@ class SampleResult:
     counts: dict[str, int]
     seconds: float
     images_per_second: float
-
-
-def plan_samples(
-    model: Model,
-    count: int,
-    *,
-    labels: Sequence[int | str] | None = None,
-    seed: int = 0,
-    recipe: Recipe | None = None,
-    format: str = "png",
-) -> SamplePlan:
-    """Check a request and say all that its result depends on. Raises UsageError."""
-    if count < 1:
-        raise UsageError(f"--count must be 1 or more, not {count}")
-    wanted = tuple(model.class_index(label) for label in labels or ())
-    return SamplePlan(
-        model.sha256,
-        count,
-        seed,
-        wanted,
-        recipe or model.recipe(),
-        format,
-        str(model.denoiser.precision).removeprefix("torch."),
-        str(model.device),
-        torch.__version__,
-    )
 
 
 def sample_to_folder(
@@ -105,10 +75,34 @@ def sample_to_folder(
     one that began the folder is refused, because the result would be neither. Raises UsageError, SynthgenError when
     the disk cannot hold the result, StoppedError after a signal.
     """
+    origin = origin_of(model)
+    labels = Labels(plan, origin.class_names)
+
+    def source(start: int) -> Iterator[np.ndarray]:
+        return model.engine(plan.recipe).span(start, plan.count, labels, plan.seed)
+
+    return write_folder(
+        out, plan, origin, source, force=force, resume=resume, reporter=reporter, should_stop=should_stop
+    )
+
+
+def write_folder(
+    out: Path,
+    plan: SamplePlan,
+    origin: Origin,
+    source: Source,
+    *,
+    force: bool = False,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+    should_stop: ShouldStop = never_stop,
+    label: str = "sampling",
+) -> SampleResult:
+    """`sample_to_folder` with pixels from anywhere. label: what to call the work."""
     reporter = reporter or NullReporter()
     check_output(out, force=force, resume=resume)
-    _check_space(model, plan, out)
-    job = _Job(model, out, plan)
+    _check_space(origin, plan, out)
+    job = _Job(out, plan, origin)
     if resume and job.load():
         if job.finished:
             reporter.info(f"{out} is complete already")
@@ -117,9 +111,9 @@ def sample_to_folder(
     prepare_output(out, force=force, resume=resume)
     job.save()
     started, first = time.monotonic(), job.done
-    with reporter.progress("sampling", plan.count, "images") as progress:
-        progress.update(job.done)
-        job.run(progress.update, should_stop)
+    with reporter.progress(label, plan.count, "images") as progress:
+        progress.update(first)
+        job.run(source, lambda made: progress.update(first + made), should_stop)
     job.finish()
     seconds = time.monotonic() - started
     reporter.preview(job.preview(), f"{plan.count:,} samples", out / "grid.png")
@@ -129,14 +123,19 @@ def sample_to_folder(
 class _Job:
     """The state of one folder: which chunks are done, and the manifest that says so."""
 
-    def __init__(self, model: Model, out: Path, plan: SamplePlan) -> None:
-        self.model, self.out, self.plan = model, out, plan
-        self.labels = model.labels_for(0, plan.count, plan.labels or None)
+    def __init__(self, out: Path, plan: SamplePlan, origin: Origin) -> None:
+        self.out, self.plan, self.origin = out, plan, origin
+        self.labels = Labels(plan, origin.class_names)
         self.chunks: list[dict[str, Any]] = []
         self.files: list[str] = []
         self.finished = False
-        shape = (plan.count, model.codec.height, model.codec.width, model.codec.channels)
-        self.writer = build_writer(plan.format, out, model.class_names, shape)
+        block = plan.recipe.block_size
+        self.chunk_size = max(block, _CHUNK // block * block)  # blocks never straddle chunks
+        while self.chunk_size * _MOST_CHUNKS < plan.count:
+            self.chunk_size *= 2
+        self.piece_size = piece_size(block, origin.image_bytes, min(_CHUNK, self.chunk_size))
+        self.position, self.hash = 0, hashlib.sha256()  # of the chunk that is being written
+        self.writer = build_writer(plan.format, out, origin.class_names, plan.count, origin.image)
 
     @property
     def done(self) -> int:
@@ -147,97 +146,43 @@ class _Job:
         path = self.out / MANIFEST
         if not path.exists():
             return False
+        document = parse(path.read_bytes(), str(path))
+        check_same_plan(document, self.plan, str(self.out))
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-            before, self.chunks = manifest["plan"], list(manifest["chunks"])
-            self.finished, self.files = bool(manifest["finished"]), list(manifest["files"])
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+            self.chunks, self.files = list(document["chunks"]), list(document["files"])
+            self.finished = bool(document["finished"])
+            self.position = self.done
+        except (KeyError, TypeError, ValueError) as error:
             raise SynthgenError(f"{path} is not a manifest of ours ({error})", "use --force to start anew") from error
-        now = self.plan.to_dict()
-        differing = sorted(key for key in before.keys() | now.keys() if before.get(key) != now.get(key))
-        if differing:
-            changes = "; ".join(
-                f"{key}: {_short(before.get(key))} then, {_short(now.get(key))} now" for key in differing
-            )
-            raise UsageError(
-                f"{self.out} was begun with another plan ({changes})",
-                "resume with the same settings, or give another --out",
-            )
         return True
 
     def save(self) -> None:
         """Write the manifest: the plan, where the model comes from, what is done."""
-        header = self.model.header
-        counts = self.counts(self.done)
-        manifest = {
-            "kind": "synthgen-samples",
-            "format_version": 1,
-            "finished": self.finished,
-            "plan": self.plan.to_dict(),
-            "class_names": list(self.model.class_names),
-            "counts": counts,
-            "files": self.files,
-            "chunks": self.chunks,
-            "model": {"path": str(self.model.path), "data": header["data"], "training": header["training"]},
-            "versions": header["versions"],
-        }
-        atomic_write(self.out / MANIFEST, json.dumps(manifest, indent=1, ensure_ascii=False).encode())
+        counts = self.labels.counts(0, self.done)
+        state = {"counts": counts, "files": self.files, "chunks": self.chunks}
+        atomic_write(self.out / MANIFEST, describe(self.plan, self.origin, finished=self.finished, **state))
 
-    def counts(self, done: int) -> dict[str, int]:
-        if self.labels is None:
-            return {}
-        found = np.bincount(self.labels[:done], minlength=len(self.model.class_names))
-        return {name: int(number) for name, number in zip(self.model.class_names, found, strict=True) if number}
+    def run(self, source: Source, report: Callable[[int], None], should_stop: ShouldStop) -> None:
+        """Make the missing chunks; writing happens beside the arithmetic."""
+        left = self.plan.count - self.done
+        if not write_behind(
+            source(self.done), left, self.piece_size, self._write, report=report, should_stop=should_stop
+        ):
+            raise StoppedError(f"stopped after {self.done:,} of {self.plan.count:,} samples; they are kept")
 
-    def run(self, report: Callable[[int], None], should_stop: ShouldStop) -> None:
-        """Make the missing chunks. Writing happens beside the next chunk's arithmetic, one chunk at a time."""
-        engine = self.model.engine(self.plan.recipe)
-        block = engine.recipe.block_size
-        chunk_size = max(block, _CHUNK // block * block)  # blocks never straddle chunks
+    def _write(self, images: np.ndarray) -> None:
+        """Write a piece; where it ends a chunk, the manifest says so."""
+        labels = self.labels(self.position, self.position + len(images))
+        self.writer.write(self.position, images, labels)
+        if self.position == 0:
+            atomic_write(self.out / "grid.png", preview_png(images, labels))
+        self.hash.update(np.ascontiguousarray(images).tobytes())
+        self.position += len(images)
         start = self.done
-        keys = np.arange(start, self.plan.count)
-        labels = None if self.labels is None else self.labels[start:]
-        parts: list[np.ndarray] = []
-        held = 0
-        pending: Future[dict[str, Any]] | None = None
-        with ThreadPoolExecutor(1, thread_name_prefix="writer") as pool:
-            for pixels in engine.blocks(keys, labels, self.plan.seed):
-                parts.append(pixels)
-                held += len(pixels)
-                report(start + held)
-                if held >= chunk_size or start + held == self.plan.count:
-                    self._settle(pending)
-                    pending = pool.submit(self._write, start, np.concatenate(parts))
-                    start, held, parts = start + held, 0, []
-                if should_stop() and start < self.plan.count:
-                    self._settle(pending)
-                    raise StoppedError(f"stopped after {self.done:,} of {self.plan.count:,} samples; they are kept")
-            self._settle(pending)
-
-    def _write(self, start: int, images: np.ndarray) -> dict[str, Any]:
-        given = None if self.labels is None else self.labels[start : start + len(images)]
-        self.writer.write(start, images, given)
-        if start == 0:
-            self._write_grid(images)
-        return {"start": start, "count": len(images), "sha256": digest(images)}
-
-    def _settle(self, pending: Future[dict[str, Any]] | None) -> None:
-        if pending is not None:
-            self.chunks.append(pending.result())
+        if self.position - start >= self.chunk_size or self.position == self.plan.count:
+            self.chunks.append({"start": start, "count": self.position - start, "sha256": self.hash.hexdigest()})
+            self.hash = hashlib.sha256()
             self.save()
-
-    def _write_grid(self, images: np.ndarray) -> None:
-        """A preview: one row per class where there are classes, at most 20 rows of 10."""
-        if self.labels is None:
-            rows = images[:64]
-        else:
-            labels = self.labels[: len(images)]
-            classes = np.unique(labels)[:20]
-            per_class = 10 if len(classes) > 1 else 60
-            rows = np.concatenate([images[labels == label][:per_class] for label in classes])
-        columns = 10 if self.labels is not None else 8
-        scale = max(1, 448 // (columns * images.shape[2]))
-        atomic_write(self.out / "grid.png", png_bytes(grid(rows, columns), scale=scale))
 
     def preview(self) -> np.ndarray:
         """The saved grid, read back."""
@@ -249,6 +194,8 @@ class _Job:
 
     def finish(self) -> None:
         self.files = [str(path.relative_to(self.out)) for path in self.writer.finish(self.labels)]
+        counts = self.labels.counts(0, self.plan.count)
+        atomic_write(self.out / CARD, data_card(self.plan, self.origin, counts).encode())
         self.finished = True
         self.save()
 
@@ -258,7 +205,7 @@ class _Job:
             [self.out / name for name in self.files],
             self.out / "grid.png",
             self.plan.count,
-            self.counts(self.plan.count),
+            self.labels.counts(0, self.plan.count),
             round(seconds, 2),
             round(made / seconds, 1) if seconds else 0.0,
         )
@@ -266,23 +213,22 @@ class _Job:
 
 def estimated_bytes(model: Model, plan: SamplePlan) -> int:
     """Disk space that a plan needs at its peak, estimated generously."""
-    raw = model.codec.height * model.codec.width * model.codec.channels
-    per_image = max(4096, raw + 512) if plan.format == "png" else 2 * raw
-    return plan.count * per_image
+    return _bytes_of(origin_of(model), plan)
 
 
-def _check_space(model: Model, plan: SamplePlan, out: Path) -> None:
+def _bytes_of(origin: Origin, plan: SamplePlan) -> int:
+    raw = origin.image_bytes
+    per_image = {"png": max(4096, raw + 512), "parquet": raw + 512, "webdataset": raw + 4096}
+    return plan.count * per_image.get(plan.format, 2 * raw)
+
+
+def _check_space(origin: Origin, plan: SamplePlan, out: Path) -> None:
     """Refuse a plan that cannot fit, before an hour is spent on it."""
     existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     free = shutil.disk_usage(existing).free
-    needed = estimated_bytes(model, plan)
+    needed = _bytes_of(origin, plan)
     if needed + _FREE_RESERVE > free:
         raise SynthgenError(
             f"{plan.count:,} samples need about {needed / 1e6:,.0f} MB, and {existing} has {free / 1e6:,.0f} MB free",
             "free some space, choose another --out, or use --format npz",
         )
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -32,6 +32,7 @@ def commands() -> Iterator[tuple[tuple[str, ...], typer.core.TyperCommand]]:
         members = getattr(command, "commands", None)
         if members is None:
             yield words, command
+            members = getattr(command, "verbs", None)  # `sample` has two beside its argument
         for name, member in (members or {}).items():
             yield from walk(member, (*words, name))
 

@@ -1,0 +1,122 @@
+"""The data set card: a README beside the data that says how it was made, of what, and what may be done with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from synthgen.generation.manifest import Origin
+from synthgen.generation.plan import SamplePlan
+
+_SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
+_SHORT = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
+_PATHS = {"parquet": "data/*.parquet", "webdataset": "data/*.tar", "png": "*/*.png"}
+
+
+def data_card(plan: SamplePlan, origin: Origin, counts: dict[str, int]) -> str:
+    """Markdown with the front matter of the Hugging Face hub. counts: samples by class name."""
+    data, training = origin.model["data"], origin.model["training"]
+    name = Path(str(data["name"])).name  # of a folder or file without the place, which is nobody's business
+    licence = str(data.get("licence") or "not stated")
+    height, width, channels = origin.image
+    colour = "grey" if channels == 1 else "RGB"
+    return "\n".join(
+        [
+            *_front_matter(plan, origin, name),
+            f"# Synthetic {name}",
+            "",
+            f"{plan.count:,} synthetic {colour} images, {height} x {width}, drawn from a diffusion model that was "
+            f"trained on {int(data['count']):,} images of {name}. No image in it is a photograph or a scan.",
+            "",
+            *_table("How it was made", _making(plan, training)),
+            *_table("Data that the model was trained on", _source(data, name, licence)),
+            *_classes(counts),
+            "## Limits",
+            "",
+            "- Synthetic images repeat the biases of the training data, and a model trained long on few images can "
+            "repeat the images themselves: check before you share what was private.",
+            "- A class is what the model was asked for, not what somebody saw in the image.",
+            "",
+            "## Licence",
+            "",
+            f"The training data: {licence}. The samples carry no licence of their own; whoever made them decides.",
+            "",
+            "`manifest.json` holds the plan and the hashes; `synthgen sample verify` checks them.",
+            "",
+        ]
+    )
+
+
+def _front_matter(plan: SamplePlan, origin: Origin, name: str) -> list[str]:
+    """YAML; texts are quoted as in JSON, which YAML reads the same."""
+    lines = ["---", f"pretty_name: {json.dumps('Synthetic ' + name)}", "license: other"]
+    lines += [f"license_name: {json.dumps('see the card')}", "tags: [synthetic, diffusion, synthgen]"]
+    if origin.class_names:
+        lines.append("task_categories: [image-classification]")
+    lines.append(f"size_categories: [{json.dumps(_size(plan.count))}]")
+    if plan.format in _PATHS:
+        path = json.dumps(_PATHS[plan.format])
+        lines += ["configs:", "- config_name: default", "  data_files:", "  - split: train", f"    path: {path}"]
+    if plan.format == "parquet":
+        lines += _features(plan, origin)
+    return [*lines, "---", ""]
+
+
+def _features(plan: SamplePlan, origin: Origin) -> list[str]:
+    lines = ["dataset_info:", "  features:", "  - name: image", "    dtype: image"]
+    if origin.class_names:
+        lines += ["  - name: label", "    dtype:", "      class_label:", "        names:"]
+        lines += [f"          '{index}': {json.dumps(name)}" for index, name in enumerate(origin.class_names)]
+    return [*lines, "  splits:", "  - name: train", f"    num_examples: {plan.count}"]
+
+
+def _size(count: int) -> str:
+    index = next((i for i, size in enumerate(_SIZES) if count < size), len(_SIZES))
+    if index == 0:
+        return "n<1K"
+    return f"{_SHORT[index - 1]}<n<{_SHORT[index]}" if index < len(_SIZES) else "n>1B"
+
+
+def _table(title: str, rows: list[tuple[str, object]]) -> list[str]:
+    lines = [f"| {name} | {value} |" for name, value in rows if value not in (None, "")]
+    return [f"## {title}", "", "| | |", "|---|---|", *lines, ""]
+
+
+def _making(plan: SamplePlan, training: dict[str, Any]) -> list[tuple[str, object]]:
+    recipe = plan.recipe
+    return [
+        ("checkpoint", f"`sha256:{plan.checkpoint_sha256}`"),
+        ("training steps", f"{int(training['steps']):,}"),
+        ("sampler", f"{recipe.sampler}, {recipe.steps} steps"),
+        ("guidance scale", recipe.guidance_scale),
+        ("seed", plan.seed),
+        ("sample k", "a function of the checkpoint, the recipe, the seed and k alone"),
+        ("precision", plan.precision),
+        ("device", f"{plan.device}, {plan.numerics.get('processor', '')}"),
+        ("versions", ", ".join(f"{name} {number}" for name, number in plan.versions.items())),
+    ]
+
+
+def _source(data: dict[str, Any], name: str, licence: str) -> list[tuple[str, object]]:
+    return [
+        ("data set", name),
+        ("split", data["split"]),
+        ("images", f"{int(data['count']):,}"),
+        ("licence", licence),
+        ("fingerprint", f"`{data['fingerprint']}`"),
+    ]
+
+
+def _classes(counts: dict[str, int]) -> list[str]:
+    if not counts:
+        return ["## Classes", "", "None: the model is unconditional.", ""]
+    shown = list(counts.items())[:100]
+    rows: list[tuple[str, object]] = [(_plain(name), f"{count:,}") for name, count in shown]
+    rest = [f"... and {len(counts) - len(shown)} more, in `manifest.json`.", ""] if len(counts) > len(shown) else []
+    return [*_table("Classes", rows), *rest]
+
+
+def _plain(name: str) -> str:
+    """A class name inside a table of Markdown."""
+    return " ".join(name.split()).replace("|", "\\|").replace("<", "&lt;")

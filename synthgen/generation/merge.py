@@ -1,0 +1,182 @@
+"""From shards to one set: checked, described by one manifest, or written anew in another format."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from synthgen.errors import StoppedError, SynthgenError, UsageError
+from synthgen.generation.folder import write_folder
+from synthgen.generation.numerics import encoder_versions
+from synthgen.generation.plan import SamplePlan
+from synthgen.generation.reading import read_pieces
+from synthgen.generation.shards import ShardSet, open_set
+from synthgen.generation.storage import is_remote, open_store
+from synthgen.generation.writers import SINGLE, check_format
+from synthgen.reporting import NullReporter, Reporter
+from synthgen.stopping import ShouldStop, never_stop
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class MergeResult:
+    """counts: samples by class name. shards: of the result; None for one folder of one piece."""
+
+    out: str
+    format: str
+    count: int
+    shards: int | None
+    counts: dict[str, int]
+
+
+def merge_samples(
+    source: str | Path,
+    out: str | Path | None = None,
+    *,
+    format: str | None = None,
+    force: bool = False,
+    resume: bool = False,
+    reporter: Reporter | None = None,
+    should_stop: ShouldStop = never_stop,
+) -> MergeResult:
+    """Check all shards at `source` and make them one set.
+
+    Without `out`, in place: the manifest of the whole and the card are written beside the shards. With `out`: every
+    sample is read and written anew in `format` (by default the same); png, npz and idx become what one process would
+    have written, byte for byte, parquet and webdataset keep the shards. Pixels are checked on the way.
+    Raises UsageError for shards of another plan, SynthgenError naming missing and damaged ones.
+    """
+    reporter = reporter or NullReporter()
+    target, _ = open_set(open_store(source))
+    if target.plan.shards is None:
+        raise UsageError(f"{source} is one set already: it was not made in shards")
+    if out is None and format not in (None, target.plan.format):
+        raise UsageError(f"a set in another format needs a place of its own: {source} stays", "give --out")
+    if out is None:
+        _in_place(target, reporter, should_stop)
+        return _result(target.store.url, target, target.plan)
+    plan = _plan(target.plan, format or target.plan.format, is_remote(out))
+    if plan.shards is None:
+        _to_folder(target, Path(out), plan, force, resume, reporter, should_stop)
+    else:
+        _to_shards(target, str(out), plan, force, reporter, should_stop)
+    return _result(str(out), target, plan)
+
+
+def _plan(plan: SamplePlan, format_: str, remote: bool) -> SamplePlan:
+    check_format(format_)
+    single = format_ in SINGLE
+    if single and remote:
+        raise UsageError(
+            f"one {format_} set cannot be written to a URL", "merge to parquet or webdataset, or give a local --out"
+        )
+    kept = {name: number for name, number in plan.versions.items() if name not in ("pillow", "pyarrow")}
+    shards = None if single else plan.shards
+    return replace(plan, format=format_, versions={**kept, **encoder_versions(format_)}, shards=shards)
+
+
+def _result(out: str, target: ShardSet, plan: SamplePlan) -> MergeResult:
+    return MergeResult(out, plan.format, plan.count, plan.shards, target.labels.counts(0, plan.count))
+
+
+def _in_place(target: ShardSet, reporter: Reporter, should_stop: ShouldStop) -> None:
+    problems = []
+    with reporter.progress("checking", target.total, "shards") as progress:
+        for shard in range(target.total):
+            if should_stop():
+                raise StoppedError(f"stopped after {shard:,} of {target.total:,} shards; nothing was changed")
+            state = target.state(shard)
+            if state.foreign:
+                raise UsageError(f"shard {shard} of {target.total}: {state.problem}", "keep sets of two plans apart")
+            if state.problem is not None:
+                problems.append(f"shard {shard}: {state.problem}")
+            progress.update(shard + 1)
+    if problems:
+        raise _incomplete(target, problems)
+    target.finish(target.record(shard) for shard in range(target.total))
+
+
+def _incomplete(target: ShardSet, problems: list[str]) -> SynthgenError:
+    shown = "; ".join(problems[:_SHOWN]) + (f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else "")
+    return SynthgenError(
+        f"{target.store.url}: {len(problems):,} of {target.total:,} shards are not whole ({shown})",
+        "run the same `synthgen sample` command again: it makes only what is missing or damaged",
+    )
+
+
+def _shard_pixels(target: ShardSet, shard: int) -> Iterator[np.ndarray]:
+    """The pixels of a shard in pieces. Raises when they, or the labels, are not those that were written."""
+    record, (start, stop) = target.record(shard), target.plan.bounds(shard)
+    digest, position = hashlib.sha256(), start
+    names = target.data_names(shard)
+    for images, labels in read_pieces(target.plan.format, target.store.open, names, stop - start, target.origin):
+        expected = target.labels(position, position + len(images))
+        if labels is not None and (expected is None or not np.array_equal(labels, expected)):
+            raise SynthgenError(f"shard {shard} is damaged: its labels are not those of the plan")
+        digest.update(np.ascontiguousarray(images).tobytes())
+        position += len(images)
+        yield images
+    if digest.hexdigest() != record["pixels_sha256"]:
+        raise SynthgenError(f"shard {shard} is damaged: its pixels are not those that were written")
+
+
+def _check_present(target: ShardSet) -> None:
+    """All manifests there and of one plan: cheap, and before anything is written."""
+    missing = target.missing()
+    if missing:
+        raise _incomplete(target, [f"shard {shard}: missing" for shard in missing])
+
+
+def _to_folder(
+    target: ShardSet,
+    out: Path,
+    plan: SamplePlan,
+    force: bool,
+    resume: bool,
+    reporter: Reporter,
+    should_stop: ShouldStop,
+) -> None:
+    _check_present(target)
+
+    def source(start: int) -> Iterator[np.ndarray]:
+        for shard in range(target.total):
+            first, stop = target.plan.bounds(shard)
+            if stop <= start:
+                continue
+            for images in _shard_pixels(target, shard):
+                skipped = max(0, min(start - first, len(images)))
+                first += len(images)
+                if skipped < len(images):
+                    yield images[skipped:]
+
+    write_folder(
+        out,
+        plan,
+        target.origin,
+        source,
+        force=force,
+        resume=resume,
+        reporter=reporter,
+        should_stop=should_stop,
+        label="merging",
+    )
+
+
+def _to_shards(
+    target: ShardSet, out: str, plan: SamplePlan, force: bool, reporter: Reporter, should_stop: ShouldStop
+) -> None:
+    _check_present(target)
+    copy = ShardSet(open_store(out), plan, target.origin)
+    copy.begin(force=force)
+    with reporter.progress("merging", target.total, "shards") as progress:
+        for shard in range(target.total):
+            whole = copy.state(shard).problem is None
+            if not whole and (should_stop() or not copy.write(shard, _shard_pixels(target, shard))):
+                raise StoppedError(f"stopped after {shard:,} of {target.total:,} shards; they are kept")
+            progress.update(shard + 1)
+    copy.finish(copy.record(shard) for shard in range(copy.total))

@@ -1,0 +1,67 @@
+"""From blocks to pieces on disk: writing happens beside the next blocks' arithmetic, one piece at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+
+from synthgen.stopping import ShouldStop
+
+PIECE = 1024
+"""Samples that are handed to a writer at once, at most."""
+_PIECE_BYTES = 64 * 2**20
+
+
+def piece_size(block_size: int, image_bytes: int, most: int = PIECE) -> int:
+    """Whole blocks, at most `most` samples and 64 MB of pixels, at least one block."""
+    size = min(most, _PIECE_BYTES // max(image_bytes, 1))
+    return max(block_size, size // block_size * block_size)
+
+
+def write_behind(
+    blocks: Iterator[np.ndarray],
+    total: int,
+    size: int,
+    write: Callable[[np.ndarray], None],
+    *,
+    report: Callable[[int], None],
+    should_stop: ShouldStop,
+) -> bool:
+    """Gather `blocks` into pieces of exactly `size` samples and hand each to `write`, in order, in a thread of its own.
+
+    total: samples in all blocks. report: called with the samples made so far. Returns False when `should_stop` cut it
+    short: then all whole pieces are written and a begun one is dropped. What `write` raises is raised here.
+    """
+    parts: list[np.ndarray] = []
+    held = made = 0
+    pending: Future[None] | None = None
+    with ThreadPoolExecutor(1, thread_name_prefix="writer") as pool:
+        try:
+            for block in blocks:
+                parts.append(block)
+                held, made = held + len(block), made + len(block)
+                report(made)
+                while held >= size:
+                    _settle(pending)
+                    whole = np.concatenate(parts)
+                    pending = pool.submit(write, whole[:size])
+                    held -= size
+                    parts = [whole[size:]] if held else []
+                if made < total and should_stop():
+                    _settle(pending)
+                    return False
+        finally:
+            close = getattr(blocks, "close", None)
+            if close is not None:
+                close()
+        _settle(pending)
+        if parts:
+            write(np.concatenate(parts))
+    return True
+
+
+def _settle(pending: Future[None] | None) -> None:
+    if pending is not None:
+        pending.result()

@@ -1,0 +1,172 @@
+"""Is a set of samples what its manifest says? Every hash anew; what is missing, damaged or extra by name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from synthgen.errors import StoppedError, SynthgenError
+from synthgen.generation.plan import Labels
+from synthgen.generation.reading import Piece, read_pieces
+from synthgen.generation.shards import MISSING, ShardSet, open_set
+from synthgen.generation.storage import Store, open_store
+from synthgen.generation.writers import PngLayout
+from synthgen.reporting import NullReporter, Reporter
+from synthgen.stopping import ShouldStop, never_stop
+
+
+@dataclass
+class VerifyReport:
+    """kind: shards or chunks. missing, damaged, extra: one text each. finished: the manifest describes the whole."""
+
+    out: str
+    kind: str
+    count: int
+    parts: int
+    finished: bool
+    missing: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+
+    @property
+    def whole(self) -> bool:
+        """Everything is there, unharmed, and nothing else."""
+        return not (self.missing or self.damaged or self.extra)
+
+
+def verify_samples(
+    out: str | Path, *, reporter: Reporter | None = None, should_stop: ShouldStop = never_stop
+) -> VerifyReport:
+    """Check the set at `out`, a folder or a URL. Raises UsageError when there is no set, StoppedError on a signal."""
+    store = open_store(out)
+    target, document = open_set(store)
+    reporter = reporter or NullReporter()
+    if target.plan.shards is None:
+        return _verify_folder(target, document, reporter, should_stop)
+    report = VerifyReport(store.url, "shards", target.plan.count, target.total, bool(document.get("finished")))
+    described = {entry.get("shard"): entry for entry in document.get("shards", ()) if isinstance(entry, dict)}
+    with reporter.progress("verifying", target.total, "shards") as progress:
+        for shard in range(target.total):
+            if should_stop():
+                raise StoppedError(f"stopped after {shard:,} of {target.total:,} shards")
+            problem = _problem(target, shard, described.get(shard))
+            if problem == MISSING:
+                report.missing.append(f"shard {shard} of {target.total}")
+            elif problem is not None:
+                report.damaged.append(f"shard {shard} of {target.total}: {problem}")
+            progress.update(shard + 1)
+    report.extra = sorted(_extra(store, target))
+    return report
+
+
+def _problem(target: ShardSet, shard: int, described: dict[str, Any] | None) -> str | None:
+    state = target.state(shard)
+    if state.problem is not None or state.record is None or described is None:
+        return state.problem
+    same = described.get("pixels_sha256") == state.record["pixels_sha256"]
+    return None if same else "it is another one than the manifest of the whole describes"
+
+
+def _extra(store: Store, target: ShardSet) -> Iterator[str]:
+    """Files among the data, or among the manifests of shards, that are none of the set's."""
+    manifests = {target.manifest_name(shard) for shard in range(target.total)}
+    yield from (name for name in store.names("shards") if name not in manifests)
+    if target.plan.format == "png":
+        yield from _extra_pictures(store, target)
+        return
+    data = {name for shard in range(target.total) for name in target.data_names(shard)}
+    yield from (name for name in store.names("data") if name not in data)
+
+
+def _extra_pictures(store: Store, target: ShardSet) -> Iterator[str]:
+    layout, period = PngLayout(target.origin.class_names, target.plan.count), target.labels
+    for index, folder in enumerate(layout.folders):
+        for name in store.names(folder):
+            stem = name.rpartition("/")[2].removesuffix(".png")
+            key = int(stem) if stem.isdigit() and stem.isascii() and len(stem) <= 18 else target.plan.count
+            labels = period(key, key + 1)
+            expected = 0 if labels is None else int(labels[0])
+            if key >= target.plan.count or expected != index or name != layout.name(key, index):
+                yield name
+
+
+def _verify_folder(
+    target: ShardSet, document: dict[str, Any], reporter: Reporter, should_stop: ShouldStop
+) -> VerifyReport:
+    """A set made by one process: pixels against the hashes of its chunks, labels against the plan."""
+    plan, store = target.plan, target.store
+    chunks = list(document.get("chunks", ()))
+    report = VerifyReport(store.url, "chunks", plan.count, len(chunks), bool(document.get("finished")))
+    done = sum(int(chunk["count"]) for chunk in chunks)
+    if not report.finished:
+        report.missing.append(f"samples {done:,} to {plan.count - 1:,}: the set is not finished")
+        if plan.format != "png":
+            return report
+    if plan.format == "png":
+        report.extra = sorted(_extra_pictures(store, target))
+    pieces = _Pieces(_folder_pieces(target, done), target.labels)
+    with reporter.progress("verifying", done, "images") as progress:
+        for index, chunk in enumerate(chunks):
+            if should_stop():
+                raise StoppedError(f"stopped after {index:,} of {len(chunks):,} chunks")
+            start, stop = int(chunk["start"]), int(chunk["start"]) + int(chunk["count"])
+            where = f"chunk {index} (samples {start:,} to {stop - 1:,})"
+            try:
+                if pieces.sha256(start, stop) != chunk["sha256"]:
+                    report.damaged.append(f"{where}: its pixels are not those that were written")
+            except SynthgenError as error:
+                report.damaged.append(f"{where}: {error.message}")
+                if plan.format != "png":
+                    break  # behind a hole in one file nothing can be told
+                pieces = _Pieces(_folder_pieces(target, done, stop), target.labels, stop)
+            progress.update(stop)
+    return report
+
+
+def _folder_pieces(target: ShardSet, done: int, start: int = 0) -> Iterator[Piece]:
+    plan, origin = target.plan, target.origin
+    single = {"npz": ["samples.npz"], "idx": ["images-idx3-ubyte.gz", "labels-idx1-ubyte.gz"]}
+    if plan.format != "png":
+        yield from read_pieces(plan.format, target.store.open, single[plan.format], done, origin)
+        return
+    layout = PngLayout(origin.class_names, plan.count)
+    for first in range(start, done, 1024):
+        stop = min(first + 1024, done)
+        labels = target.labels(first, stop)
+        names = [layout.name(k, 0 if labels is None else int(labels[k - first])) for k in range(first, stop)]
+        yield from read_pieces("png", target.store.open, names, stop - first, origin)
+
+
+class _Pieces:
+    """Hashes of stretches of samples that are read in pieces of other sizes; labels are compared with the plan's."""
+
+    def __init__(self, pieces: Iterator[Piece], labels: Labels, start: int = 0) -> None:
+        self.pieces, self.labels, self.position = pieces, labels, start
+        self.rest = np.empty((0,), np.uint8)
+
+    def sha256(self, start: int, stop: int) -> str:
+        digest = hashlib.sha256()
+        if start != self.position:
+            raise SynthgenError("the chunks in the manifest have gaps")
+        while self.position < stop:
+            if not len(self.rest):
+                self.rest = self._next()
+            part, self.rest = self.rest[: stop - self.position], self.rest[stop - self.position :]
+            digest.update(np.ascontiguousarray(part).tobytes())
+            self.position += len(part)
+        return digest.hexdigest()
+
+    def _next(self) -> np.ndarray:
+        piece = next(self.pieces, None)
+        if piece is None:
+            raise SynthgenError("samples are missing at the end")
+        images, labels = piece
+        expected = self.labels(self.position, self.position + len(images))
+        if labels is not None and (expected is None or not np.array_equal(labels, expected)):
+            raise SynthgenError("its labels are not those of the plan")
+        return images
