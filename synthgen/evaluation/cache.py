@@ -89,7 +89,7 @@ class ArrayCache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._make_room(path.parent, size)
-            tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+            tensors = {name: torch.from_numpy(np.asarray(array, order="C")) for name, array in arrays.items()}
             save_checkpoint(path, tensors, {"kind": _KIND, "key": key})
         except OSError as error:
             self.reporter.warn(f"cannot keep a result in {path.parent}: {error.strerror or error}")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from synthgen.errors import StoppedError, UsageError
 from synthgen.evaluation.cache import ArrayCache, Arrays, pixel_digest
+from synthgen.generation.parallel import in_order
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 
@@ -103,17 +106,24 @@ class Extractor:
                 "choose --features domain or --features inception",
             )
         device = next(self.module.parameters()).device
-        rows: dict[str, list[np.ndarray]] = {}
-        with torch.inference_mode(), (reporter or NullReporter()).progress(label, len(images), "images") as progress:
-            for start in range(0, len(images), self.batch_size):
-                if should_stop():
-                    raise StoppedError(f"stopped after reading {start:,} of {len(images):,} images")
-                pixels = torch.from_numpy(np.ascontiguousarray(images[start : start + self.batch_size]))
+        starts = range(0, len(images), self.batch_size)
+
+        def read(index: int) -> dict[str, np.ndarray]:
+            pixels = torch.from_numpy(np.ascontiguousarray(images[starts[index] : starts[index] + self.batch_size]))
+            with torch.inference_mode():
                 pixels = pixels.permute(0, 3, 1, 2).expand(-1, self.channels, -1, -1)
                 found = self.module.convert_features_tuple_to_dict(self.module(pixels.to(device)))
+                return {name: values.float().cpu().numpy() for name, values in found.items()}
+
+        rows: dict[str, list[np.ndarray]] = {}
+        batches = cast("Generator[dict[str, np.ndarray]]", in_order(read, len(starts), device))
+        with closing(batches), (reporter or NullReporter()).progress(label, len(images), "images") as progress:
+            for start, found in zip(starts, batches, strict=True):
+                if should_stop():
+                    raise StoppedError(f"stopped after reading {start:,} of {len(images):,} images")
                 for name, values in found.items():
-                    rows.setdefault(name, []).append(values.float().cpu().numpy())
-                progress.update(start + len(pixels))
+                    rows.setdefault(name, []).append(values)
+                progress.update(min(len(images), start + self.batch_size))
         joined = {name: np.concatenate(parts) for name, parts in rows.items()}
         return Features(joined[self.layer], joined.get(self.logits_layer or ""))
 

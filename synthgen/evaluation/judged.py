@@ -9,6 +9,9 @@ from synthgen.evaluation.measure import Found, Measure, Part, Parts
 from synthgen.evaluation.metrics import LEAST_IMAGES, Figure
 from synthgen.evaluation.result import ClassFigures
 
+_CLASS_REPLICATES = 20
+"""Of the bootstrap behind each class's interval: half as many as for the whole, as there may be many classes."""
+
 
 def _no_logits(parts: Parts) -> str | None:
     return "the features read no classes" if parts.extractor.logits_layer is None else None
@@ -17,16 +20,16 @@ def _no_logits(parts: Parts) -> str | None:
 def _inception_score(parts: Parts) -> Found:
     found, floor = _one_score(parts, parts.fake), None
     if parts.other is not None:
-        floor = _one_score(parts, parts.other)
+        floor = _one_score(parts, parts.other, interval=False)
     real = "" if floor is None else f" (real images: {floor.value:.2f})"
     sentence = f"The judge sees {found.value:.2f} clear and equally frequent classes{real}."
     return Found((parts.metric("is", "inception score", found, floor, better="higher", sentence=sentence),))
 
 
-def _one_score(parts: Parts, part: Part) -> Figure:
+def _one_score(parts: Parts, part: Part, *, interval: bool = True) -> Figure:
     parts.check_stop()
     assert part.logits is not None
-    return formulas.inception_score(part.logits, seed=parts.seed)
+    return formulas.inception_score(part.logits, seed=parts.seed, interval=interval, labels=part.labels)
 
 
 def _no_agreement(parts: Parts) -> str | None:
@@ -86,15 +89,20 @@ def _one_class(parts: Parts, name: str) -> ClassFigures:
     other = parts.other.features[parts.other.members(name)] if parts.other is not None and has_other else None
     n = len(fake) if other is None else min(len(fake), len(other))
     enough = n >= LEAST_IMAGES and len(reference) >= LEAST_IMAGES
+    found = formulas.fid(reference, fake[:n], seed=parts.seed, replicates=_CLASS_REPLICATES) if enough else None
+    floor = formulas.fid(reference, other[:n], interval=False) if enough and other is not None else None
     judged = _hits(parts, parts.fake, name)
-    floor = _hits(parts, parts.other, name) if has_other else np.empty(0, bool)
+    judged_floor = _hits(parts, parts.other, name) if has_other else np.empty(0, bool)
+    agreement = formulas.share(judged) if len(judged) else None
     return ClassFigures(
         name=name,
         n=n,
-        fid=formulas.fid(reference, fake[:n], interval=False).value if enough else None,
-        fid_floor=formulas.fid(reference, other[:n], interval=False).value if enough and other is not None else None,
-        agreement=float(judged.mean()) if len(judged) else None,
-        agreement_floor=float(floor.mean()) if len(floor) else None,
+        fid=None if found is None else found.value,
+        fid_floor=None if floor is None else floor.value,
+        agreement=None if agreement is None else agreement.value,
+        agreement_floor=float(judged_floor.mean()) if len(judged_floor) else None,
+        fid_interval=None if found is None else found.interval,
+        agreement_interval=None if agreement is None else agreement.interval,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,7 +13,7 @@ import numpy as np
 from synthgen.data.dataset import ImageData
 from synthgen.downstream.leaks import Provenance
 from synthgen.errors import StoppedError
-from synthgen.evaluation.cache import ArrayCache, pixel_digest
+from synthgen.evaluation.cache import ArrayCache, Arrays, pixel_digest
 from synthgen.evaluation.extractors import Extractor, Features
 from synthgen.evaluation.metrics import Figure
 from synthgen.evaluation.result import ClassFigures, Metric
@@ -73,7 +74,7 @@ class Parts:
     where the user named some; `other` is taken from them then. identical: real and samples are the same images.
     generator: what the generator of the fake images was trained on, None when nothing says so. fake_index: where the
     images of `fake` stand in `samples`.
-    cache: for what takes a measure long; `Part.digest` and `Extractor.digest` belong into its keys.
+    cache: through `keep`, for what takes a measure long; `Part.digest` and `Extractor.digest` belong into its keys.
     """
 
     reference: Part
@@ -91,6 +92,19 @@ class Parts:
     cache: ArrayCache = field(default_factory=ArrayCache)
     reporter: Reporter = field(default_factory=NullReporter)
     should_stop: ShouldStop = never_stop
+    _kept: dict[str, Arrays] = field(default_factory=dict, init=False, repr=False)
+
+    @cached_property
+    def width(self) -> int:
+        """d, the number of features."""
+        return int(self.extractor.extract(self.reference.data.images[:1]).features.shape[1])
+
+    def keep(self, key: dict[str, Any], compute: Callable[[], Arrays]) -> Arrays:
+        """As `ArrayCache.get`, and within this evaluation also where nothing is kept on disk."""
+        text = json.dumps(key, sort_keys=True)
+        if text not in self._kept:
+            self._kept[text] = self.cache.get(key, compute)
+        return self._kept[text]
 
     def check_stop(self) -> None:
         """Raise StoppedError when the user asked to stop. Call it every second or so."""

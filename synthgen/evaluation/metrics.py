@@ -1,4 +1,4 @@
-"""The figures: torch-fidelity's formulas on features that were computed once."""
+"""The figures: torch-fidelity's formulas on features that were computed once, and the uncertainty of each."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from threadpoolctl import threadpool_limits
 from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
 from torch_fidelity.metric_isc import KEY_METRIC_ISC_MEAN, KEY_METRIC_ISC_STD, isc_features_to_metric
 from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
-from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, prc_features_to_metric
 
-NEIGHBOURS = 3
-"""The k of precision and recall (Kynkäänniemi et al. 2019)."""
+from synthgen.evaluation.kernels import kid_deviation
 
 LEAST_IMAGES = 8
 """Fewer images than this on one side are not compared."""
@@ -25,8 +23,7 @@ _NARROW = 512
 numpy works with one thread: its BLAS gains nothing from a second one, and beside other work loses a hundredfold."""
 
 _KID_SUBSETS, _KID_SUBSET_SIZE = 100, 1000
-_PRC_BLOCK = 1500
-"""Rows of the distance matrix held at once: 1,500 x 60,000 floats are 360 MB."""
+_SCORE_REPLICATES = 100
 
 
 @dataclass(frozen=True)
@@ -57,12 +54,18 @@ def _frechet(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -> flo
     return max(0.0, float(fid_statistics_to_metric(first, second, verbose=False)[KEY_METRIC_FID]))
 
 
+def frechet_from_moments(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov2: np.ndarray) -> float:
+    """The same of two Gaussians: float64 means (d,) and covariances (d, d)."""
+    return _frechet({"mu": mean1, "sigma": cov1}, {"mu": mean2, "sigma": cov2})
+
+
 def fid(
     reference: np.ndarray,
     other: np.ndarray,
     *,
     seed: int = 0,
     interval: bool = True,
+    replicates: int = BOOTSTRAP_REPLICATES,
     reference_labels: np.ndarray | None = None,
     other_labels: np.ndarray | None = None,
 ) -> Figure:
@@ -77,11 +80,11 @@ def fid(
         if not interval or reference.shape[1] > _NARROW:
             return Figure(value)
         random = np.random.default_rng(seed)
-        replicates = []
-        for _ in range(BOOTSTRAP_REPLICATES):
+        values = []
+        for _ in range(replicates):
             first = reference[_resample(len(reference), reference_labels, random)]
-            replicates.append(frechet_distance(first, other[_resample(len(other), other_labels, random)]))
-    margin = 1.96 * float(np.std(replicates, ddof=1))
+            values.append(frechet_distance(first, other[_resample(len(other), other_labels, random)]))
+    margin = 1.96 * float(np.std(values, ddof=1))
     return Figure(value, (max(0.0, value - margin), value + margin))
 
 
@@ -101,10 +104,11 @@ def _resample(count: int, labels: np.ndarray | None, random: np.random.Generator
     return np.concatenate([one[random.integers(0, len(one), len(one))] for one in members])
 
 
-def kid(reference: np.ndarray, other: np.ndarray, *, seed: int = 0) -> Figure:
+def kid(reference: np.ndarray, other: np.ndarray, *, seed: int = 0, interval: bool = True) -> Figure:
     """KID, the unbiased squared MMD with the kernel (x.y / d + 1)^3 over random subsets; Binkowski et al. 2018.
 
-    Unbiased, so it may fall below 0 where the sets agree. Subsets hold 1,000 images, or half of the smaller set.
+    Unbiased, so it may fall below 0 where the sets agree. Subsets hold 1,000 images, or half of the smaller set. The
+    interval is a normal one from a bootstrap over groups of images (`kernels`).
     """
     smaller = min(len(reference), len(other))
     with _few_threads(reference):
@@ -116,29 +120,43 @@ def kid(reference: np.ndarray, other: np.ndarray, *, seed: int = 0) -> Figure:
             rng_seed=seed,
             verbose=False,
         )
-    return Figure(found[KEY_METRIC_KID_MEAN], spread=found[KEY_METRIC_KID_STD])
+    value = found[KEY_METRIC_KID_MEAN]
+    margin = 1.96 * kid_deviation(reference, other, seed=seed) if interval else 0.0
+    bounds = (value - margin, value + margin) if interval else None
+    return Figure(value, bounds, spread=found[KEY_METRIC_KID_STD])
 
 
-def inception_score(logits: np.ndarray, *, seed: int = 0) -> Figure:
+def inception_score(
+    logits: np.ndarray, *, seed: int = 0, interval: bool = True, labels: np.ndarray | None = None
+) -> Figure:
     """exp of the mean KL divergence between p(y | x) and p(y), mean over ten splits; Salimans et al. 2016.
 
-    One split below 100 images. Between 1 and the number of classes.
+    One split below 100 images. Between 1 and the number of classes. The interval is a normal one from bootstrap
+    replicates, drawn within each class where labels are given.
     """
-    found = isc_features_to_metric(torch.from_numpy(logits), splits=10 if len(logits) >= 100 else 1, rng_seed=seed)
-    return Figure(found[KEY_METRIC_ISC_MEAN], spread=found[KEY_METRIC_ISC_STD] if len(logits) >= 100 else None)
+    splits = 10 if len(logits) >= 100 else 1
+    found = isc_features_to_metric(torch.from_numpy(logits), splits=splits, rng_seed=seed)
+    value, spread = found[KEY_METRIC_ISC_MEAN], found[KEY_METRIC_ISC_STD] if splits > 1 else None
+    if not interval:
+        return Figure(value, spread=spread)
+    logs = torch.from_numpy(logits).double().log_softmax(dim=1).numpy()
+    shares = np.exp(logs)
+    terms = np.column_stack([shares, (shares * logs).sum(axis=1)])
+    random = np.random.default_rng(seed)
+    replicates = []
+    for _ in range(_SCORE_REPLICATES):
+        weights = np.bincount(_resample(len(terms), labels, random), minlength=len(terms)) / len(terms)
+        *marginal, information = weights @ terms
+        replicates.append(np.exp(information - sum(share * np.log(share) for share in marginal if share > 0)))
+    margin = 1.96 * float(np.std(replicates, ddof=1))
+    return Figure(value, (max(1.0, value - margin), value + margin), spread)
 
 
-def precision_recall(reference: np.ndarray, other: np.ndarray) -> tuple[Figure, Figure]:
-    """Share of `other` inside the neighbourhoods of `reference`, and the reverse; Kynkäänniemi et al. 2019, k = 3."""
-    found = prc_features_to_metric(
-        _tensor(other),
-        _tensor(reference),
-        prc_neighborhood=NEIGHBOURS,
-        prc_batch_size=_PRC_BLOCK,
-        save_cpu_ram=True,
-        verbose=False,
-    )
-    return Figure(found[KEY_METRIC_PRECISION]), Figure(found[KEY_METRIC_RECALL])
+def mean(values: np.ndarray) -> Figure:
+    """The mean of numbers (N,), with a normal interval of the deviation that a bootstrap of them has in the limit."""
+    value = float(np.mean(values))
+    margin = 1.96 * float(np.std(values)) / np.sqrt(len(values))
+    return Figure(value, (value - margin, value + margin))
 
 
 def share(hits: np.ndarray) -> Figure:

@@ -39,7 +39,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """The figures of one class. None where there are too few images or no judge."""
+    """The figures of one class, with 95 % intervals. None where there are too few images or no judge."""
 
     name: str
     n: int
@@ -47,6 +47,8 @@ class ClassFigures:
     fid_floor: float | None
     agreement: float | None
     agreement_floor: float | None
+    fid_interval: tuple[float, float] | None = None
+    agreement_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

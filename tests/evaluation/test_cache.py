@@ -34,7 +34,7 @@ class Work:
 
     def __call__(self) -> Arrays:
         self.done += 1
-        return {"x": np.arange(self.size, dtype=np.float32), "n": np.array([[1, 2]], np.int64)}
+        return {"x": np.arange(self.size, dtype=np.float32), "n": np.array([[1, 2]], np.int64), "s": np.array(0.5)}
 
 
 def test_the_second_call_gets_what_the_first_computed(tmp_path: Path) -> None:
@@ -44,6 +44,7 @@ def test_the_second_call_gets_what_the_first_computed(tmp_path: Path) -> None:
     for name, array in work().items():
         np.testing.assert_array_equal(second[name], array)
         assert first[name].dtype == second[name].dtype == array.dtype
+        assert second[name].shape == array.shape
     cache.get({"a": 2}, work)
     assert work.done == 3  # one of them by this test itself
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from pytorch_fid.fid_score import calculate_frechet_distance
 from scipy.linalg import sqrtm
 from scipy.stats import binomtest
 from sklearn.metrics.pairwise import polynomial_kernel
 
-from synthgen.evaluation import metrics
+from synthgen.evaluation import kernels, metrics
 
 
 def _correlated(count: int, dimensions: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -25,6 +27,14 @@ def test_fid_is_the_frechet_distance_by_a_matrix_square_root() -> None:
     expected = mean @ mean + np.trace(covariances[0] + covariances[1] - 2 * root)
     assert metrics.frechet_distance(first, second) == pytest.approx(expected, rel=1e-6)
     assert metrics.fid(first, second).value == pytest.approx(expected, rel=1e-6)
+
+
+def test_fid_is_pytorch_fids() -> None:
+    first, second = (part.astype(np.float64) for part in (_correlated(300, 20, 0), _correlated(260, 20, 2, shift=0.3)))
+    moments = [(part.mean(0), np.cov(part, rowvar=False)) for part in (first, second)]
+    expected = calculate_frechet_distance(*moments[0], *moments[1])
+    assert metrics.frechet_distance(first, second) == pytest.approx(expected, rel=1e-6)
+    assert metrics.frechet_from_moments(*moments[0], *moments[1]) == pytest.approx(expected, rel=1e-6)
 
 
 def test_fid_of_two_gaussians_is_the_closed_form() -> None:
@@ -98,6 +108,40 @@ def test_kid_of_one_distribution_scatters_around_zero() -> None:
     assert min(values) < 0 < max(values)
 
 
+@pytest.mark.parametrize("shift", [0.0, 0.4])
+def test_the_interval_of_kid_is_as_wide_as_repeated_draws_scatter(shift: float) -> None:
+    draws = [
+        metrics.kid(_correlated(300, 8, s), _correlated(240, 8, 500 + s, shift=shift), interval=False).value
+        for s in range(40)
+    ]
+    found = metrics.kid(_correlated(300, 8, 0), _correlated(240, 8, 500, shift=shift))
+    assert found.interval is not None and found.method == "bootstrap"
+    low, high = found.interval
+    assert 0.6 < (high - low) / 2 / 1.96 / np.std(draws, ddof=1) < 2.5
+    assert low < float(np.mean(draws)) < high
+
+
+def test_the_groups_of_kids_interval_hold_the_kernels_of_scikit_learn() -> None:
+    """One group a side: the mean kernels are those of the whole sets, without the images' own."""
+    x, y = _correlated(30, 8, 0), _correlated(24, 8, 2)
+    grouped = [torch.from_numpy(part)[None] for part in (x, y)]
+    expected = polynomial_kernel(x, y, degree=3, gamma=1 / 8, coef0=1).mean()
+    assert kernels._means(*grouped)[0, 0] == pytest.approx(expected, rel=1e-5)
+    own = polynomial_kernel(x, degree=3, gamma=1 / 8, coef0=1)
+    expected = (own.sum() - np.trace(own)) / (30 * 29)
+    assert kernels._means(grouped[0], grouped[0])[0, 0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_interval_of_the_inception_score_is_as_wide_as_repeated_draws_scatter() -> None:
+    def draw(seed: int) -> np.ndarray:
+        return np.random.default_rng(seed).normal(size=(400, 5)).astype(np.float32) * 2
+
+    draws = [metrics.inception_score(draw(seed), interval=False).value for seed in range(40)]
+    found = metrics.inception_score(draw(0))
+    assert found.interval is not None
+    assert 0.6 < (found.interval[1] - found.interval[0]) / 2 / 1.96 / np.std(draws, ddof=1) < 1.7
+
+
 def test_inception_score_is_the_exponential_of_the_mean_divergence() -> None:
     logits = np.random.default_rng(0).normal(size=(80, 5)).astype(np.float32) * 2
     p = np.exp(logits.astype(np.float64)) / np.exp(logits.astype(np.float64)).sum(1, keepdims=True)
@@ -111,29 +155,6 @@ def test_inception_score_of_clear_and_even_classes_is_their_number() -> None:
     assert found.value == pytest.approx(4.0, rel=0.01)
     one_class = metrics.inception_score(np.tile(logits[:1], (200, 1)))
     assert one_class.value == pytest.approx(1.0)
-
-
-def _share_inside(points: np.ndarray, centres: np.ndarray, k: int = 3) -> float:
-    """The share of points within the distance of some centre to its k-th neighbour among the centres."""
-    among = np.linalg.norm(centres[:, None] - centres[None], axis=-1)
-    radius = np.sort(among, axis=1)[:, k]
-    distance = np.linalg.norm(points[:, None] - centres[None], axis=-1)
-    return float((distance <= radius).any(axis=1).mean())
-
-
-def test_precision_and_recall_are_shares_inside_neighbourhoods() -> None:
-    reference, other = _correlated(150, 4, 0), 0.5 * _correlated(130, 4, 2)
-    precision, recall = metrics.precision_recall(reference, other)
-    assert precision.value == pytest.approx(_share_inside(other, reference))
-    assert recall.value == pytest.approx(_share_inside(reference, other))
-    assert precision.value > recall.value  # half as wide: all of it likely, much of the rest missed
-
-
-def test_precision_and_recall_do_not_depend_on_how_the_work_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    reference, other = _correlated(210, 5, 0), _correlated(190, 5, 3, shift=0.4)
-    whole = metrics.precision_recall(reference, other)
-    monkeypatch.setattr(metrics, "_PRC_BLOCK", 37)
-    assert metrics.precision_recall(reference, other) == whole
 
 
 @pytest.mark.parametrize(("hits", "count"), [(0, 20), (17, 20), (250, 250), (9871, 10_000)])
