@@ -20,7 +20,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from synthgen.errors import UsageError, nearest
+from synthgen.evaluation.copying import DUPLICATES, MEMORISED
 from synthgen.evaluation.distances import FID, FID_INFINITY, KID
+from synthgen.evaluation.diversity import DIVERSITY
 from synthgen.evaluation.judged import AGREEMENT, CLASSES, INCEPTION_SCORE
 from synthgen.evaluation.manifolds import DENSITY_COVERAGE, PRC
 from synthgen.evaluation.measure import Measure
@@ -34,6 +36,9 @@ MEASURES: tuple[Measure, ...] = (
     DENSITY_COVERAGE,
     AGREEMENT,
     CLASSES,
+    MEMORISED,
+    DUPLICATES,
+    DIVERSITY,
 )
 
 METRICS = tuple(measure.name for measure in MEASURES)
