@@ -10,8 +10,9 @@ from synthgen.html import Section, figure, line_chart, section, table
 
 
 def curve_section(results: Sequence[Augmentation]) -> Section:
-    """Accuracy over the number of real images, a curve for each variant that every result has."""
-    names = [name for name in results[0].variants if all(name in one.variants for one in results)]
+    """Test error over the number of real images: a curve for each kind of variant, unfiltered, at its largest ratio."""
+    kinds = {one.kind: name for name, one in results[0].variants.items() if not one.filtered}  # at the largest ratio
+    names = [name for name in kinds.values() if all(name in one.variants for one in results)]
     sizes = [one.real_count for one in results]
     curves = {
         results[0].variants[name].label: (sizes, [100 * (1 - one.variants[name].mean) for one in results])

@@ -50,8 +50,10 @@ def render_report(results: Augmentation | Sequence[Augmentation], *, command_lin
     if command_line:
         sections.append(section("Again", command(command_line)))
     footer = f"synthgen {__version__} · this page needs no network"
-    lead = results[0].sentence if len(results) == 1 else "The same experiment at several numbers of real images."
-    style = _RED if any(one.leak.refused for one in results) else ""
+    leaky = any(one.leak.refused for one in results)
+    several = "The same experiment at several numbers of real images."
+    lead = results[0].sentence if len(results) == 1 else ("NOT LEAK-FREE. " if leaky else "") + several
+    style = _RED if leaky else ""
     return page("Do the synthetic images help?", sections, lead=lead, footer=footer, style=style)
 
 

@@ -7,6 +7,7 @@ from synthgen.downstream.summary import baselines
 from synthgen.html import Markup, Section, bar_chart, details, figure, group, line_chart, paragraph, section, table
 
 _MOST_CLASSES = 30
+_LONGEST_LABEL = 25
 
 
 def percent(value: float | None, digits: int = 2) -> str | None:
@@ -35,6 +36,15 @@ def interval(found: Comparison | None) -> list[str | None]:
     one = found.difference
     amount = f"{100 * one.value:+.2f} ({100 * one.low:+.2f} to {100 * one.high:+.2f})"
     return [_whole(amount), _whole(one.verdict)]
+
+
+def _short(label: str) -> str:
+    """A label that fits beside a bar."""
+    if len(label) <= _LONGEST_LABEL:
+        return label
+    for old, new in ((" + ", "+"), ("synthetic", "synth"), (" : ", ":"), (",", "")):
+        label = label.replace(old, new)
+    return label
 
 
 def _whole(text: str) -> str:
@@ -66,7 +76,7 @@ def _bars(result: Augmentation, variants: list[Variant], measure: Measure) -> Ma
     low = max(0.0, min(mean - 2 * half for mean, half in zip(means, spreads, strict=True)) - 1.0)
     what = "test accuracy" if measure == "accuracy" else "recall of the rare classes"
     bars = bar_chart(
-        [one.label for one in variants],
+        [_short(one.label) for one in variants],
         means,
         unit=" %",
         errors=spreads,
@@ -85,7 +95,7 @@ def _table(result: Augmentation, variants: list[Variant], measure: Measure) -> M
         columns += [f"against {result.variants[base].label}: points (95 %)", "verdict"]
     rows = []
     for one in variants:
-        cells: list[str | int | None] = [one.label, one.images, spread(*_value(one, measure))]
+        cells: list[str | int | None] = [_whole(one.label), one.images, spread(*_value(one, measure))]
         for base in bases:
             cells += interval(against(result, one.name, base, measure))
         rows.append(cells)
@@ -126,7 +136,7 @@ def filtering(result: Augmentation) -> list[Markup]:
             plain = result.variants[one.name.removesuffix("_filtered")]
             rows.append(
                 [
-                    plain.label,
+                    _whole(plain.label),
                     spread(plain.mean, plain.deviation),
                     spread(one.mean, one.deviation),
                     *interval(against(result, one.name, plain.name)),
@@ -173,7 +183,7 @@ def confusions(result: Augmentation) -> Markup:
 def calibration(result: Augmentation) -> Markup:
     """The calibration error of every variant, with its definition."""
     rows = [
-        [one.label, spread(one.calibration_error, one.calibration_deviation), percent(1 - one.mean)]
+        [_whole(one.label), spread(one.calibration_error, one.calibration_deviation), percent(1 - one.mean)]
         for one in result.variants.values()
     ]
     return details(

@@ -154,12 +154,16 @@ class Best:
     mean: float
     against: str
     against_mean: float
+    real_mean: float
     tried: int
     difference: Difference
 
     @property
     def sentence(self) -> str:
         low, high = 100 * self.difference.low, 100 * self.difference.high
+        real = ""
+        if self.real_mean > self.against_mean:
+            real = f" Real images alone reach {100 * self.real_mean:.2f} %, more than with classical augmentation."
         word = {
             "helps": "beats classical augmentation",
             "hurts": "is behind classical augmentation",
@@ -168,7 +172,7 @@ class Best:
         return (
             f"The best of {self.tried} variants with synthetic images, {self.label} ({100 * self.mean:.2f} %), {word} "
             f"({100 * self.against_mean:.2f} %): {100 * self.difference.value:+.2f} points, interval {low:+.2f} to "
-            f"{high:+.2f}, widened for {self.tried} tries (Bonferroni)."
+            f"{high:+.2f}, widened for {self.tried} tries (Bonferroni).{real}"
         )
 
     def to_dict(self) -> dict[str, Any]:

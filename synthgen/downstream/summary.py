@@ -81,7 +81,7 @@ def _pairs(variants: dict[str, Variant]) -> Iterator[tuple[str, str]]:
 
 
 def best_variant(variants: dict[str, Variant], hits: Hits) -> Best | None:
-    """The best variant with synthetic images against the strongest baseline kind; None without a classical one.
+    """The best variant with synthetic images against classical augmentation; None where that was not trained.
 
     The interval is widened for the number of variants tried (Bonferroni), because the choice is made on the very test
     images that it is then measured on.
@@ -93,4 +93,4 @@ def best_variant(variants: dict[str, Variant], hits: Hits) -> Best | None:
     best = max(tried, key=lambda name: variants[name].mean)
     found = paired_difference(hits[against], hits[best], level=1 - 0.05 / len(tried))
     one, base = variants[best], variants[against]
-    return Best(best, one.label, one.mean, against, base.mean, len(tried), found)
+    return Best(best, one.label, one.mean, against, base.mean, variants["real"].mean, len(tried), found)

@@ -144,6 +144,8 @@ def test_the_best_is_measured_at_a_level_widened_for_the_choice() -> None:
     plain = next(one for one in result.comparisons if (one.name, one.against) == (best.name, "real_classical"))
     assert best.difference.value == plain.difference.value
     assert best.difference.low < plain.difference.low and best.difference.high > plain.difference.high
+    assert best.real_mean == result.variants["real"].mean
+    assert ("Real images alone" in best.sentence) == (best.real_mean > best.against_mean)
     assert best.mean == max(result.variants[name].mean for name in ("synthetic", "both", "both_classical"))
 
 
