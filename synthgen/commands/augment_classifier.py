@@ -59,7 +59,7 @@ def augment_classifier(
         typer.Option("--imbalance", metavar="SHARE", help="Cut classes down: 0.1 (every second) or 3=0.1,7=0.05."),
     ] = None,
     filter_: Annotated[
-        str, typer.Option("--filter", metavar="NAME", help="Drop samples first: confidence, nearest, both, or none.")
+        str, typer.Option("--filter", metavar="NAME", help="Drop samples first: confidence and/or nearest, or none.")
     ] = "none",
     classifier: Annotated[
         str,
