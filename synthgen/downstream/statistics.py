@@ -53,7 +53,7 @@ def paired_difference(first: np.ndarray, second: np.ndarray, *, level: float = 0
         return Difference(value, value, value)
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
     margin = float(t.ppf(0.5 + level / 2, freedom)) * math.sqrt(variance)
-    return Difference(value, value - margin, value + margin)
+    return Difference(value, max(-1.0, value - margin), min(1.0, value + margin))
 
 
 BINS = 15

@@ -46,6 +46,12 @@ def test_the_interval_holds_the_truth_nineteen_times_of_twenty_or_more() -> None
     assert covered / trials > 0.93
 
 
+def test_an_interval_ends_where_differences_of_shares_do() -> None:
+    random = np.random.default_rng(0)
+    found = paired_difference(random.random((2, 50)) < [[0.9], [0.1]], random.random((2, 50)) < [[0.1], [0.9]])
+    assert (found.low, found.high) == (-1.0, 1.0)
+
+
 def test_verdicts() -> None:
     right, wrong = np.ones((2, 500), bool), np.zeros((2, 500), bool)
     mixed = np.random.default_rng(0).random((2, 500)) < 0.5
