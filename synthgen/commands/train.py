@@ -23,7 +23,7 @@ from synthgen.commands.resuming import resume_command, stoppable
 from synthgen.console import Console, command_console
 from synthgen.errors import UsageError
 from synthgen.outputs import check_output
-from synthgen.training.launching import is_main, plan_launch
+from synthgen.training.launching import die_with_parent, is_main, plan_launch
 
 if TYPE_CHECKING:
     from synthgen.config.schema import Config
@@ -99,6 +99,8 @@ def train(
         if len(given) > 1:
             raise UsageError(f"{' and '.join(given)} both say how long to train: give one of them")
         launch = plan_launch(devices, nodes, strategy.value if strategy else None)
+        if launch is not None and launch.started_by_another:
+            die_with_parent()
         flags = {
             "data.source": data,
             "training.budget": budget,

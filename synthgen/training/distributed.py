@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -55,6 +56,8 @@ class FabricWorld(World):
             precision="32-true",  # the denoiser chooses its own
         )
         self.fabric.launch()
+        if kind == "cpu" and "OMP_NUM_THREADS" not in os.environ:
+            torch.set_num_threads(max(1, (os.cpu_count() or 1) // launch.devices))
         super().__init__(self.fabric.device)
         self.rank, self.size = self.fabric.global_rank, self.fabric.world_size
         self.strategy = launch.strategy

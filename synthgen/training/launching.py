@@ -54,6 +54,11 @@ class Launch:
     def main(self) -> bool:
         return self.rank == 0
 
+    @property
+    def started_by_another(self) -> bool:
+        """Whether this process is one of those that a launcher, or process 0, started."""
+        return self.launcher != "self" or not self.main
+
 
 def plan_launch(
     devices: int | None, nodes: int | None, strategy: str | None, environment: Mapping[str, str] | None = None

@@ -201,8 +201,10 @@ class Trainer:
     def whole(self) -> Iterator[None]:
         """A block in which `state`, `weights` and `average.model` hold whole tensors; entered by every process."""
         if self.world.sharded:
-            self._whole = {name: full(tensor).cpu() for name, tensor in self._tensors().items()}
-            self.average.model.network.load_state_dict(_part(self._whole, "ema."))  # type: ignore[union-attr]
+            gathered = ((name, full(tensor)) for name, tensor in self._tensors().items())
+            self._whole = {name: tensor.cpu() for name, tensor in gathered if self.world.main}
+            if self.world.main:
+                self.average.model.network.load_state_dict(_part(self._whole, "ema."))  # type: ignore[union-attr]
         yield
         self._whole = None
 

@@ -9,7 +9,7 @@ from synthgen.config.schema import Config
 from synthgen.errors import ExitCode, StoppedError, SynthgenError
 from synthgen.reporting import Reporter
 from synthgen.training.guards import NotFiniteError
-from synthgen.training.launching import Crew, Launch, die_with_parent, explain_disconnection, is_disconnection
+from synthgen.training.launching import Crew, Launch, explain_disconnection, is_disconnection
 from synthgen.training.run import check_share
 from synthgen.training.world import World
 
@@ -32,11 +32,10 @@ def together(launch: Launch | None, config: Config, device: str, reporter: Repor
         yield None
         return
     check_together(launch, config, device)
-    if launch.launcher == "self" and launch.main:
+    if not launch.started_by_another:
         with _crew(launch, reporter), _joined(launch, device) as world:
             yield world
     else:
-        die_with_parent()
         with _one_of_many(launch), _joined(launch, device) as world:
             yield world
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -209,7 +210,8 @@ class Pair:
 
     def second(self) -> int:
         """The process that the first one started, once both train."""
-        self.wait_for(lambda: "training: " in self.said())
+        self.wait_for(lambda: "training: " in self.said() or self.process.poll() is not None)
+        assert self.process.poll() is None, self.said()
         (second,) = (pid for pid in members(self.process.pid) if pid != self.process.pid)
         return second
 
@@ -255,3 +257,42 @@ def test_whoever_is_stopped_or_killed_nobody_stays_and_the_checkpoint_is_whole(
         pair.second()
         assert pair.end(pair.process.pid, signal.SIGKILL) == -signal.SIGKILL
     assert check_whole() == step
+
+
+@pytest.mark.slow
+def test_processes_that_srun_starts_find_each_other(corners_npz: Path, tmp_path: Path) -> None:
+    """The environment of `srun --ntasks-per-node 2`, without SLURM around it."""
+    pytest.importorskip("lightning_fabric")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = str(listener.getsockname()[1])
+    job = {
+        "SLURM_JOB_ID": "4711",
+        "SLURM_JOB_NAME": "train",
+        "SLURM_NTASKS": "2",
+        "SLURM_NTASKS_PER_NODE": "2",
+        "SLURM_NNODES": "1",
+        "SLURM_STEP_NUM_TASKS": "2",
+        "SLURM_STEP_NUM_NODES": "1",
+        "SLURM_NODELIST": "localhost",
+        "SLURM_NODEID": "0",
+        "MASTER_PORT": port,
+    }
+    sets = [word for text in TINY for word in ("--set", text)]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-m", "synthgen", "train", str(corners_npz), "--steps", "3", "--device", "cpu", *sets],
+            cwd=tmp_path,
+            env={**os.environ, **job, "SLURM_PROCID": rank, "SLURM_LOCALID": rank},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    (out, err), silence = (process.communicate(timeout=300) for process in started)
+    assert [process.returncode for process in started] == [0, 0], err + silence[1]
+    assert "trained runs/corners" in out and silence == ("", "")
+    training = read_header(list_checkpoints(tmp_path / "runs" / "corners")[0])["training"]
+    assert (training["steps"], training["processes"], training["strategy"]) == (3, 2, "ddp")
