@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from synthgen.generation.model import Model, load
-from synthgen.reporting import NullReporter, Reporter
+from synthgen.reporting import Reporter
 
 if TYPE_CHECKING:
     from synthgen.downstream.result import Augmentation
@@ -93,30 +93,36 @@ def evaluate(
     count: int | None = None,
     features: str | Path = "domain",
     metrics: Sequence[str] | None = None,
+    gates: Sequence[str] = (),
+    holdout: Literal["half", "test"] = "half",
     seed: int = 0,
+    cache: bool = True,
     device: str = "auto",
     reporter: Reporter | None = None,
 ) -> Evaluation:
-    """Measure synthetic images against real ones; see `synthgen.evaluation.images.evaluate_images`.
+    """Measure synthetic images against real ones; see `synthgen.evaluation.comparing.evaluate_sources`.
 
-    fake: a folder or file of images, a run, or a model (2,000 samples are drawn unless `count` says otherwise).
+    fake: images (a folder, npz, IDX, parquet, webdataset), a run, or a model (2,000 samples are drawn in memory unless
+    `count` says otherwise). gates: such as `fid>30`; the result's `gates` say which were met. holdout: which real
+    images the floor is made of. cache: keep features in the user's cache. Raises UsageError for what cannot be
+    compared.
     """
-    from synthgen.evaluation.images import evaluate_images
-    from synthgen.evaluation.sources import load_like, load_synthetic
+    from synthgen.evaluation.comparing import evaluate_sources
 
-    reporter = reporter or NullReporter()
-    made = load_synthetic(_source(fake), count=count, default_count=2000, seed=seed, device=device, reporter=reporter)
-    return evaluate_images(
-        load_like(str(real), made.data.shape, reporter=reporter),
-        made.data,
+    found = evaluate_sources(
+        str(real),
+        [_source(fake)],
+        count=count,
         features=features,
         metrics=metrics,
-        count=count,
-        generator=made.generator,
+        gates=gates,
+        holdout=holdout,
         seed=seed,
+        cache=cache,
         device=device,
         reporter=reporter,
     )
+    return found.results[0]
 
 
 def augment_classifier(

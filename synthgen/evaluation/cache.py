@@ -44,11 +44,17 @@ def pixel_digest(images: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class ArrayCache:
-    """Arrays by key. folder: None keeps nothing (`--no-cache`)."""
+    """Arrays by key. folder: None keeps nothing on disk. memory: where given, keeps all while the process runs."""
 
     folder: Path | None = None
     limit_bytes: int = LIMIT_BYTES
     reporter: Reporter = field(default_factory=NullReporter)
+    memory: dict[str, Arrays] | None = None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether anything is kept at all, so that a key is worth computing."""
+        return self.folder is not None or self.memory is not None
 
     def get(self, key: dict[str, Any], compute: Callable[[], Arrays]) -> Arrays:
         """The arrays kept under `key`, or those that `compute` returns, which are then kept.
@@ -56,9 +62,17 @@ class ArrayCache:
         key: JSON-ready; all that the arrays depend on: digests of the images and of the extractor, settings, and a
         version of the computation, to be raised when its results change.
         """
+        name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
+        if self.memory is None:
+            return self._on_disk(name, key, compute)
+        if name not in self.memory:
+            self.memory[name] = self._on_disk(name, key, compute)
+        return self.memory[name]
+
+    def _on_disk(self, name: str, key: dict[str, Any], compute: Callable[[], Arrays]) -> Arrays:
         if self.folder is None:
             return compute()
-        path = self.folder / f"{hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]}.safetensors"
+        path = self.folder / f"{name}.safetensors"
         kept = self._read(path, key)
         if kept is not None:
             return kept
@@ -114,6 +128,7 @@ class ArrayCache:
             total -= bytes_
 
 
-def evaluation_cache(*, enabled: bool = True, reporter: Reporter | None = None) -> ArrayCache:
-    """The cache below `SYNTHGEN_CACHE_DIR`; one that keeps nothing unless `enabled`."""
-    return ArrayCache(cache_root() / "evaluation" if enabled else None, reporter=reporter or NullReporter())
+def evaluation_cache(*, enabled: bool = True, in_memory: bool = False, reporter: Reporter | None = None) -> ArrayCache:
+    """The cache below `SYNTHGEN_CACHE_DIR`; one without files unless `enabled`. in_memory: for several evaluations."""
+    folder = cache_root() / "evaluation" if enabled else None
+    return ArrayCache(folder, reporter=reporter or NullReporter(), memory={} if in_memory else None)

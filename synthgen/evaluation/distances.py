@@ -50,7 +50,7 @@ def _kid(parts: Parts) -> Found:
 def _kid_sentence(found: Figure, floor: Figure | None) -> str:
     if floor is None:
         return f"KID {found.value:.3g}."
-    if found.interval and found.interval[0] <= floor.value:
+    if found.interval and found.interval[0] <= max(0.0, floor.value):  # it is unbiased: a floor below 0 is chance
         return f"KID {found.value:.3g} is not above what other real images show ({floor.value:.3g})."
     return f"KID {found.value:.3g} tells the fake images from the real ones (real images: {floor.value:.3g})."
 

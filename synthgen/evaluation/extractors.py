@@ -85,7 +85,7 @@ class Extractor:
             found = self.extract(images, label=label, should_stop=should_stop, reporter=reporter)
             return {"features": found.features} | ({} if found.logits is None else {"logits": found.logits})
 
-        if cache.folder is None:
+        if not cache.keeps:
             arrays = compute()
         else:
             arrays = cache.get({"what": "features", "images": pixel_digest(images), "by": self.digest}, compute)

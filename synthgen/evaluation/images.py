@@ -21,6 +21,7 @@ from synthgen.errors import UsageError
 from synthgen.evaluation.cache import ArrayCache, evaluation_cache
 from synthgen.evaluation.choosing import choose_extractor
 from synthgen.evaluation.extractors import Extractor, Features
+from synthgen.evaluation.gates import Gate, judge, parse_gates
 from synthgen.evaluation.measure import Found, Measure, Part, Parts
 from synthgen.evaluation.measures import MEASURES, METRICS, check_metrics
 from synthgen.evaluation.result import SMALL_COUNT, Evaluation, SetSummary
@@ -41,9 +42,10 @@ def evaluate_images(
     count: int | None = None,
     held_out: ImageData | None = None,
     generator: Provenance | None = None,
+    gates: Sequence[str] = (),
     seed: int = 0,
     device: str = "auto",
-    cache: bool = True,
+    cache: bool | ArrayCache = True,
     reporter: Reporter | None = None,
     should_stop: ShouldStop = never_stop,
 ) -> Evaluation:
@@ -54,26 +56,28 @@ def evaluate_images(
         metrics: of `METRICS`; None: all that the data and the extractor allow.
         count: images per side at most. held_out: real images for the floor instead of half of `real`.
         generator: what the generator was trained on, where that is known.
+        gates: such as `fid>30`; what became of them is in the result's `gates`.
         seed: decides the halves, the subsets and the bootstrap replicates.
         cache: keep features, and other results that took long, in the user's cache, and use those that are there.
-    Raises: UsageError when the sets cannot be compared, or a metric asked for is impossible; StoppedError.
+    Raises: UsageError when the sets cannot be compared, or a metric asked for, by itself or by a gate, is impossible;
+        StoppedError.
     """
     reporter = reporter or NullReporter()
     wanted = [measure for measure in MEASURES if measure.name in check_metrics(metrics)]
+    asked = parse_gates(gates, metrics)
     check_sets(real, fake, held_out)
     sides = choose_sides(real, fake, held_out, count, seed)
     extractor = choose_extractor(
         features, sides.reference, weights=inception_weights, device=device, reporter=reporter, should_stop=should_stop
     )
-    kept = evaluation_cache(enabled=cache, reporter=reporter)
+    kept = cache if isinstance(cache, ArrayCache) else evaluation_cache(enabled=cache, reporter=reporter)
     parts = replace(
         _parts(sides, real, fake, held_out, extractor, kept, seed, reporter, should_stop), generator=generator
     )
     reasons = {measure.name: reason for measure in wanted if (reason := measure.impossible(parts))}
-    notes = [f"{name}: {reason}" for name, reason in reasons.items()]
-    if metrics is not None and notes:
-        raise UsageError(f"cannot compute {notes[0]}")
+    _check_possible(reasons, metrics, asked, identical=sides.identical)
     found = _measure(parts, [measure for measure in wanted if measure.name not in reasons])
+    figures = {metric.name: metric for one in found.values() for metric in one.metrics}
     copies = count_copies(fake.images, real.images)
     return Evaluation(
         real=SetSummary(real.name, real.split, len(real), len(sides.reference), real.fingerprint),
@@ -82,14 +86,29 @@ def evaluate_images(
         seed=seed,
         reference=sides.text,
         extractor={"name": extractor.name, **extractor.card},
-        metrics={metric.name: metric for one in found.values() for metric in one.metrics},
+        metrics=figures,
         classes=tuple(figures for one in found.values() for figures in one.classes),
         exact_copies=copies,
         identical=sides.identical,
         warnings=(*_warnings(sides, fake, copies), *(text for one in found.values() for text in one.warnings)),
-        notes=tuple(notes),
+        notes=tuple(f"{name}: {reason}" for name, reason in reasons.items()),
         details={name: one.details for name, one in found.items() if one.details is not None},
+        gates=judge(asked, figures),
     )
+
+
+def _check_possible(
+    reasons: dict[str, str], metrics: Sequence[str] | None, gates: Sequence[Gate], *, identical: bool
+) -> None:
+    """Raise UsageError when what was asked for cannot be had, before any of the work is done."""
+    for gate in gates:
+        if gate.measure in reasons:
+            raise UsageError(f"the gate '{gate.text}' cannot be judged: {reasons[gate.measure]}")
+        if gate.of_floor and identical:
+            raise UsageError(f"the gate '{gate.text}' cannot be judged: the same images have no floor")
+    if metrics is not None and reasons:
+        name = next(iter(reasons))
+        raise UsageError(f"cannot compute {name}: {reasons[name]}")
 
 
 def _parts(

@@ -52,6 +52,18 @@ class ClassFigures:
 
 
 @dataclass(frozen=True)
+class GateResult:
+    """What became of a gate (`fid>30`): the figure's value, the limit it was held against, and how far they are."""
+
+    gate: str
+    figure: str
+    value: float
+    limit: float
+    passed: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
 class SetSummary:
     """Which images were used: `used` of `count`."""
 
@@ -80,6 +92,9 @@ class Evaluation:
     notes: tuple[str, ...]
     details: dict[str, Any] = field(default_factory=dict)
     """What measures found beside figures, JSON-ready, under the measure's name."""
+
+    gates: tuple[GateResult, ...] = ()
+    """What became of the gates, in their order."""
 
     @property
     def judge(self) -> str | None:
