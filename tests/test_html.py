@@ -190,3 +190,12 @@ def test_log_ticks_are_inside(low, high):
     ticks = _Axis(low, high, 0, 100, True).ticks()
     assert 2 <= len(ticks) <= 13
     assert all(low * 0.999 <= tick <= high * 1.001 for tick in ticks)
+
+
+def test_marks_stand_beside_their_bars_and_widen_the_axis() -> None:
+    svg = ET.fromstring(bar_chart(["a", "b"], [10.0, 5.0], marks=[20.0, math.nan]))
+    ticks = [one.get("d", "") for one in svg.iter() if one.get("class") == "mark"]
+    assert len(ticks) == 1
+    first = next(one for one in svg.iter() if one.tag.endswith("rect"))
+    left, width = float(first.get("x", 0)), float(first.get("width", 0))
+    assert float(ticks[0][1:].split()[0]) == pytest.approx(left + 2 * width, abs=0.1)

@@ -75,9 +75,9 @@ class Search:
 
         def compute() -> dict[str, np.ndarray]:
             found = self_test(self.index, self.images, alarm, seed=self.parts.seed, check=self.parts.check_stop)
-            return {kind: np.array(recall) for kind, recall in found.items()}
+            return {kind: np.array([recall]) for kind, recall in found.items()}
 
-        return {kind: float(recall) for kind, recall in self.parts.cache.get(key, compute).items()}
+        return {kind: float(recall[0]) for kind, recall in self.parts.cache.get(key, compute).items()}
 
 
 def _hash(index: np.ndarray | None) -> str | None:
@@ -100,6 +100,7 @@ def _memorised(parts: Parts) -> Found:
     floor = None if parts.identical else excess(crossed, min(alarm.expected, FALSE_ALARMS), len(crossed))
     details = {
         "training_set": training.text,
+        "training_known": training.known,
         "training_count": len(training.index),
         "held_out_count": len(training.held_out),
         "threshold": alarm.threshold,

@@ -114,38 +114,40 @@ class Training:
     """Which real images the generator is taken to have learned from, and which are held out.
 
     index: of `real`. held_out: of `held_out_role`, at most `MOST_HELD_OUT`. leave_one_out: the held-out images are
-    training images, each compared with the others.
+    training images, each compared with the others. known: the generator is known to have learned from these images.
     """
 
     index: np.ndarray
     held_out: np.ndarray
     from_real: bool
     leave_one_out: bool
+    known: bool
     text: str
 
 
 def choose_training(parts: Parts) -> Training:
     """See the head of this module."""
     real, generator, count = parts.real.data, parts.generator, len(parts.real)
-    index, known = np.arange(count), "all real images are taken to be the training images"
-    if generator is not None and generator.fingerprint == real.fingerprint:
-        known = "the generator was trained on exactly these real images"
-    elif generator is not None and 0 < generator.count < count:
-        part = stratified_subset(real.labels, count, generator.count)
-        if real.select(part).fingerprint == generator.fingerprint:
-            index, known = part, f"the generator was trained on {len(part):,} of the {count:,} real images"
+    index, sure, known = np.arange(count), False, "all real images are taken to be the training images"
+    if generator is not None:
+        part = stratified_subset(real.labels, count, generator.count) if 0 < generator.count < count else index
+        fingerprint = real.fingerprint if len(part) == count else real.select(part).fingerprint
+        if generator.fingerprint == fingerprint:
+            index, sure = part, True
+            of = f"{len(part):,} of the {count:,}" if len(part) < count else "exactly these"
+            known = f"the generator was trained on {of} real images"
         else:
-            known += f" (the generator learned from {generator.count:,} images of {generator.name})"
+            known += f", but the generator was trained on {generator.count:,} others, named {generator.name}"
     random = np.random.default_rng(parts.seed)
     if parts.held_out is not None:
         chosen = random.permutation(len(parts.held_out))[:MOST_HELD_OUT]
         data = parts.held_out.data
         text = f"{known}; {len(chosen):,} images of {data.name} ({data.split}) are held out"
-        return Training(index, chosen, False, False, text)
+        return Training(index, chosen, False, False, sure, text)
     rest = np.setdiff1d(np.arange(count), index)
     if len(rest) >= MOST_HELD_OUT // 10:
         chosen = random.permutation(rest)[:MOST_HELD_OUT]
-        return Training(index, chosen, True, False, f"{known}; {len(chosen):,} of the others are held out")
+        return Training(index, chosen, True, False, sure, f"{known}; {len(chosen):,} of the others are held out")
     chosen = random.permutation(len(index))[:MOST_HELD_OUT]
     text = f"{known}; {len(chosen):,} of them stand in for held-out ones, each compared with the others"
-    return Training(index, index[chosen], True, True, text)
+    return Training(index, index[chosen], True, True, sure, text)

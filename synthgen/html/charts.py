@@ -110,6 +110,7 @@ def bar_chart(
     *,
     unit: str = "",
     errors: Sequence[float] | None = None,
+    marks: Sequence[float] | None = None,
     reference: tuple[str, float] | None = None,
     low: float = 0.0,
     digits: int = 3,
@@ -121,13 +122,15 @@ def bar_chart(
         labels, values: one bar each; a value that is not finite gets no bar and the words "not available".
         unit: written behind the values ("%", " s").
         errors: half lengths of the error bars, in the values' unit.
+        marks: one value per bar, shown as a tick across it, e.g. its own floor; none where it is not finite.
         reference: (name, value): a dashed vertical line, e.g. a floor.
         low: where the axis starts; say so in the caption when it is not 0.
         digits: significant digits of the written values.
     """
     spread = list(errors) if errors is not None else [0.0] * len(values)
     tops = [v + e for v, e in zip(values, spread, strict=True) if math.isfinite(v)]
-    high = max([*tops, low, *([reference[1]] if reference else [])])
+    beside = [mark for mark in marks or () if math.isfinite(mark)]
+    high = max([*tops, *beside, low, *([reference[1]] if reference else [])])
     high = high if high > low else low + 1.0
     left = min(190, 14 + round(7.2 * max((len(label) for label in labels), default=0)))
     axis = _Axis(low, high, left, _WIDTH - 78)
@@ -135,6 +138,9 @@ def bar_chart(
     parts = []
     for index, (label, value, error) in enumerate(zip(labels, values, spread, strict=True)):
         parts.append(_bar(label, value, error, unit, digits, top + 30 * index, axis))
+        if marks is not None and math.isfinite(marks[index]):
+            x = axis(max(marks[index], low))
+            parts.append(f'<path class="mark" d="M{x} {top + 30 * index}v26"/>')
     height = top + 30 * len(labels) + 2
     if reference is not None:
         x = axis(reference[1])

@@ -61,6 +61,7 @@ input[type=range]{width:100%;accent-color:var(--c0)}
 .chart .axis{stroke:var(--soft);stroke-width:1}.chart .rule{stroke:var(--line);stroke-width:1}
 .chart .reference{stroke:var(--ink);stroke-width:1.3;stroke-dasharray:5 4}
 .chart .error{stroke:var(--ink);stroke-width:1.4}
+.chart .mark{stroke:var(--ink);stroke-width:2.6}
 .chart .curve{fill:none;stroke-width:2.2;stroke-linejoin:round;stroke-linecap:round}
 .legend{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:.87rem;color:var(--soft);margin:0 0 4px}
 .legend i{display:inline-block;width:16px;height:3px;border-radius:2px;vertical-align:middle;margin-right:6px}

@@ -80,6 +80,17 @@ def test_planted_copies_are_found_and_shown_first(real: ImageData, extractor: Ex
     assert all(pair["verdict"] == "ok" for pair in details["pairs"] if pair["sample"] not in where)
 
 
+def test_what_the_cache_kept_says_the_same(
+    real: ImageData, extractor: Extractor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SYNTHGEN_CACHE_DIR", str(tmp_path))
+    first, again = (
+        evaluate_images(real, blobs(100, seed=5), features=extractor, metrics=["memorised", "duplicates"]).to_dict()
+        for _ in range(2)
+    )
+    assert first == again
+
+
 def test_images_of_the_same_kind_are_not_memorised(real: ImageData, extractor: Extractor) -> None:
     found = evaluate_images(real, blobs(600, seed=5), features=extractor, metrics=["memorised"])
     metric = found.metrics["memorised"]
@@ -121,7 +132,7 @@ def test_a_generator_that_had_a_part_is_held_against_that_part(extractor: Extrac
 def test_a_generator_of_other_images_is_said_to_be_one(real: ImageData, extractor: Extractor) -> None:
     stranger = Provenance("cats", "train", 500, "f" * 64)
     found = evaluated(real, blobs(100, seed=5), extractor, stranger)
-    assert "500 images of cats" in found.details["memorised"]["training_set"]
+    assert "500 others, named cats" in found.details["memorised"]["training_set"]
 
 
 def test_repeated_samples_are_duplicates(real: ImageData, extractor: Extractor) -> None:
