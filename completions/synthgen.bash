@@ -53,6 +53,7 @@ _synthgen() {
         'synthgen evaluate --features') words='domain inception' files=1 value=1 ;;
         'synthgen evaluate --inception-weights') words='' files=1 value=1 ;;
         'synthgen evaluate --metrics') words='' value=1 ;;
+        'synthgen evaluate --fail-if') words='' value=1 ;;
         'synthgen evaluate --holdout') words='half test' value=1 ;;
         'synthgen evaluate --out'|'synthgen evaluate -o') words='' files=1 value=1 ;;
         'synthgen evaluate --seed') words='' value=1 ;;
@@ -120,7 +121,7 @@ _synthgen() {
         'synthgen sample') words='--count -n --out -o --class --format --seed --shards --shard-size --shard --sampler --steps --eta --guidance-scale --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen sample verify') words='--json --quiet -q --color --help -h' ;;
         'synthgen sample merge') words='--out -o --format --resume --force --json --quiet -q --color --help -h' ;;
-        'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --holdout --out -o --seed --max-bad --device --force --json --quiet -q --color --help -h' ;;
+        'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --fail-if --holdout --out -o --seed --max-bad --no-cache --device --force --json --quiet -q --color --help -h' ;;
         'synthgen augment-classifier') words='--real --synthetic --train-generator --budget --set --test --real-size --ratio --imbalance --filter --classifier --augment --count -n --seeds --steps --batch-size --allow-leak --out -o --seed --max-bad --device --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen explain') words='--out -o --samples -n --class --methods --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
         'synthgen export') words='--format --out -o --sampler --steps --device --force --dry-run --json --quiet -q --color --help -h' ;;
