@@ -105,8 +105,12 @@ def write_folder(
     job = _Job(out, plan, origin)
     if resume and job.load():
         if job.finished:
+            job.writer.discard()
             reporter.info(f"{out} is complete already")
             return job.result(0, 0.0)
+        if not job.writer.holds(0, job.done):
+            reporter.warn(f"{out}: the pixels of the first {job.done:,} samples are gone; they are made again")
+            job.restart()
         reporter.info(f"resuming {out} at sample {job.done:,} of {plan.count:,}")
     prepare_output(out, force=force, resume=resume)
     job.save()
@@ -156,6 +160,10 @@ class _Job:
             raise SynthgenError(f"{path} is not a manifest of ours ({error})", "use --force to start anew") from error
         return True
 
+    def restart(self) -> None:
+        """Forget all chunks."""
+        self.chunks, self.position = [], 0
+
     def save(self) -> None:
         """Write the manifest: the plan, where the model comes from, what is done."""
         counts = self.labels.counts(0, self.done)
@@ -198,6 +206,7 @@ class _Job:
         atomic_write(self.out / CARD, data_card(self.plan, self.origin, counts).encode())
         self.finished = True
         self.save()
+        self.writer.discard()  # not before the manifest: a kill in between would leave nothing to finish from
 
     def result(self, made: int, seconds: float) -> SampleResult:
         return SampleResult(

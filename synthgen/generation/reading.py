@@ -152,10 +152,13 @@ def _idx(open_: Open, names: list[str], count: int, origin: Origin) -> Iterator[
             yield from ((part, None) for part in _raw(images, count, origin))
             return
         with open_(names[1]) as packed_labels, _unpacked(packed_labels) as labels:
-            if struct.unpack(">HBBI", _exactly(labels, 8)) != (0, 8, 1, count):
-                raise ValueError("the header of the labels is not that of these samples")
+            with _damage(names[1]):
+                if struct.unpack(">HBBI", _exactly(labels, 8)) != (0, 8, 1, count):
+                    raise ValueError("its header is not that of the labels of these samples")
             for part in _raw(images, count, origin):
-                yield part, np.frombuffer(_exactly(labels, len(part)), np.uint8).astype(np.int64)
+                with _damage(names[1]):
+                    found = np.frombuffer(_exactly(labels, len(part)), np.uint8).astype(np.int64)
+                yield part, found
 
 
 def _unpacked(file: IO[bytes]) -> IO[bytes]:

@@ -51,8 +51,14 @@ class Writer(Protocol):
     def write(self, start: int, images: np.ndarray, labels: np.ndarray | None) -> None:
         """Store samples start, start + 1, ...: uint8 (n, H, W, C). Returns when they are on disk."""
 
+    def holds(self, start: int, count: int) -> bool:
+        """Whether the samples start ... start + count - 1, written earlier, are still to be found."""
+
     def finish(self, labels: LabelSource) -> list[Path]:
-        """Complete the result, all samples written. Returns its files or folders."""
+        """Complete the result, all samples written; may be called again after a kill. Returns its files or folders."""
+
+    def discard(self) -> None:
+        """Remove what `finish` worked from, once the manifest says that the result is complete."""
 
 
 class PngLayout:
@@ -93,6 +99,12 @@ class PngWriter:
 
         list(self.pool.map(one, range(len(images))))
 
+    def holds(self, start: int, count: int) -> bool:
+        return True  # a file is in its place or `synthgen sample verify` names it
+
+    def discard(self) -> None:
+        """Nothing: the files are the result."""
+
     def finish(self, labels: LabelSource) -> list[Path]:
         self.pool.shutdown()
         folders = [self.out / self.folders[index] for index in labels.present(self.first, self.stop) or [0]]
@@ -119,16 +131,17 @@ class _RawWriter:
             file.flush()
             os.fsync(file.fileno())
 
+    def holds(self, start: int, count: int) -> bool:
+        needed = (start + count - self.first) * int(np.prod(self.shape[1:]))
+        return count == 0 or (self.raw.is_file() and self.raw.stat().st_size >= needed)
+
+    def discard(self) -> None:
+        self.raw.unlink(missing_ok=True)
+
     def _labels(self, labels: LabelSource, dtype: DTypeLike) -> Iterator[bytes]:
         """Labels of the samples held, as bytes of `dtype`, in pieces."""
         for part in labels.parts(self.first, self.first + self.shape[0]):
             yield part.astype(dtype).tobytes()
-
-    @contextmanager
-    def _pixels(self) -> Iterator[IO[bytes]]:
-        with self.raw.open("rb") as file:
-            yield file
-        self.raw.unlink()
 
 
 class NpzWriter(_RawWriter):
@@ -137,7 +150,7 @@ class NpzWriter(_RawWriter):
     def finish(self, labels: LabelSource) -> list[Path]:
         path = self.out / "samples.npz"
         temporary = path.with_name(".samples.npz.tmp")
-        with self._pixels() as raw:
+        with self.raw.open("rb") as raw:
             with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
                 with archive.open(_member("images.npy"), "w", force_zip64=True) as file:
                     _npy_header(file, "|u1", self.shape)
@@ -166,7 +179,7 @@ class IdxWriter(_RawWriter):
 
     def finish(self, labels: LabelSource) -> list[Path]:
         written = [self.out / "images-idx3-ubyte.gz"]
-        with self._pixels() as raw, self._compressed(written[0]) as file:
+        with self.raw.open("rb") as raw, self._compressed(written[0]) as file:
             file.write(struct.pack(">BBBBIII", 0, 0, 8, 3, *self.shape[:3]))
             shutil.copyfileobj(raw, file, _COPY_BYTES)
         if labels.class_names:

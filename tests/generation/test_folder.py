@@ -75,6 +75,38 @@ def test_a_complete_folder_is_left_alone(model: Model, tmp_path: Path) -> None:
     assert result.seconds == 0 and tree(tmp_path / "out") == before
 
 
+@pytest.mark.parametrize("format_", ["npz", "idx", "png"])
+def test_a_kill_before_the_last_manifest_costs_nothing(
+    model: Model, tmp_path: Path, format_: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The result is written, and the process dies before the manifest says so: found by kill_sampling.py."""
+    plan = plan_samples(model, 70, format=format_)
+    sample_to_folder(model, tmp_path / "whole", plan)
+    save = folder._Job.save
+
+    def dies(job: folder._Job) -> None:
+        if job.finished:
+            raise KeyboardInterrupt
+        save(job)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(folder._Job, "save", dies)
+        sample_to_folder(model, tmp_path / "cut", plan)
+    sample_to_folder(model, tmp_path / "cut", plan, resume=True)
+    assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
+
+
+def test_pixels_that_are_gone_are_made_again(model: Model, tmp_path: Path) -> None:
+    plan = plan_samples(model, 90, format="npz")
+    sample_to_folder(model, tmp_path / "whole", plan)
+    polls = iter(range(100))
+    with pytest.raises(StoppedError, match="32 of 90"):
+        sample_to_folder(model, tmp_path / "cut", plan, should_stop=lambda: next(polls) >= 2)
+    (tmp_path / "cut" / ".partial.u8").unlink()
+    sample_to_folder(model, tmp_path / "cut", plan, resume=True)
+    assert tree(tmp_path / "cut") == tree(tmp_path / "whole")
+
+
 def test_another_plan_is_refused_by_name(model: Model, tmp_path: Path) -> None:
     sample_to_folder(model, tmp_path / "out", plan_samples(model, 10))
     with pytest.raises(UsageError, match="seed: 0 then, 1 now"):
