@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from synthgen.data import celeba, cifar, imagenet
+from synthgen.data import celeba, cifar, imagenet, parquet, webdataset
 from synthgen.data.classes import manifest_in
 from synthgen.data.contents import Contents
 from synthgen.data.decode import SUFFIXES
@@ -16,12 +17,18 @@ from synthgen.data.idxsets import idx_pairs, pair_of, read_idx_folder, read_idx_
 from synthgen.data.npz import read_npy, read_npz
 from synthgen.data.prepared import is_prepared, open_prepared
 from synthgen.data.registry import KNOWN_SETS, KnownSet, known_sources
+from synthgen.data.shards import find_shards
 from synthgen.data.stores import FolderStore, ZipStore
 from synthgen.errors import UsageError, nearest
 from synthgen.reporting import Reporter
 from synthgen.stopping import ShouldStop
 
 _IDX_NAME = re.compile(r"[-.]idx[1-4](-ubyte)?(\.gz)?$|-ubyte(\.gz)?$", re.IGNORECASE)
+
+_SHARDS: dict[str, Callable[[Path, Sequence[Path], str], Contents]] = {
+    parquet.SUFFIX: parquet.read_parquet,
+    webdataset.SUFFIX: webdataset.read_webdataset,
+}
 
 
 def open_source(source: str | Path, split: str, reporter: Reporter, should_stop: ShouldStop) -> Contents:
@@ -87,6 +94,10 @@ def _open_folder(path: Path, split: str) -> Contents:
         pairs = idx_pairs(path)
         if pairs:
             return read_idx_folder(path, pairs, split)
+        for suffix, read in _SHARDS.items():
+            shards = find_shards(path, suffix)
+            if shards:
+                return read(path, shards, split)
         arrays = _lone_npz(path)
     except OSError as error:
         raise UsageError(f"cannot list {error.filename or path}: {error.strerror}") from error
@@ -119,6 +130,9 @@ def _open_file(path: Path, split: str) -> Contents:
         return read_npy(path, split)
     if name.endswith(".zip"):
         return scan(ZipStore(path), split, name=str(path))
+    for suffix, read in _SHARDS.items():
+        if name.endswith(suffix):
+            return read(path, [path], split)
     place = cifar.cifar_at(path)
     if place is not None:
         return cifar.read_cifar(place, split)
@@ -129,7 +143,8 @@ def _open_file(path: Path, split: str) -> Contents:
         raise UsageError(f"{path} is one image, not a set of images", f"Name its folder: {path.parent}")
     raise UsageError(
         f"{path} is not a set of images",
-        "Understood are folders of images, .zip of them, .npz, .npy, IDX files, and names (`synthgen data list`).",
+        "Understood are folders of images, .zip of them, .npz, .npy, IDX, .parquet, WebDataset .tar, and names "
+        "(`synthgen data list`).",
     )
 
 
