@@ -135,9 +135,8 @@ class _Work:
 
     def _finish(self) -> None:
         """Whoever sees all shards there describes the whole; two who do so at once write the same."""
-        missing = self.target.missing()
-        self.missing = len(missing)
-        if missing or (not self.made and self._described()):
+        self.missing = self.target.missing()
+        if self.missing or (not self.made and self._described()):
             return
         self.target.finish(self._records())
 

@@ -97,14 +97,14 @@ def _in_place(target: ShardSet, reporter: Reporter, should_stop: ShouldStop) -> 
                 problems.append(f"shard {shard}: {state.problem}")
             progress.update(shard + 1)
     if problems:
-        raise _incomplete(target, problems)
+        raise _incomplete(target, len(problems), problems)
     target.finish(target.record(shard) for shard in range(target.total))
 
 
-def _incomplete(target: ShardSet, problems: list[str]) -> SynthgenError:
-    shown = "; ".join(problems[:_SHOWN]) + (f"; and {len(problems) - _SHOWN} more" if len(problems) > _SHOWN else "")
+def _incomplete(target: ShardSet, count: int, problems: list[str]) -> SynthgenError:
+    shown = "; ".join(problems[:_SHOWN]) + (f"; and {count - _SHOWN:,} more" if count > _SHOWN else "")
     return SynthgenError(
-        f"{target.store.url}: {len(problems):,} of {target.total:,} shards are not whole ({shown})",
+        f"{target.store.url}: {count:,} of {target.total:,} shards are not whole ({shown})",
         "run the same `synthgen sample` command again: it makes only what is missing or damaged",
     )
 
@@ -127,9 +127,9 @@ def _shard_pixels(target: ShardSet, shard: int) -> Iterator[np.ndarray]:
 
 def _check_present(target: ShardSet) -> None:
     """All manifests there and of one plan: cheap, and before anything is written."""
-    missing = target.missing()
-    if missing:
-        raise _incomplete(target, [f"shard {shard}: missing" for shard in missing])
+    count = target.missing()
+    if count:
+        raise _incomplete(target, count, [f"shard {shard}: missing" for shard in target.first_missing(_SHOWN)])
 
 
 def _to_folder(

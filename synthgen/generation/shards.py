@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -188,10 +189,18 @@ class ShardSet:
             "plan": self.plan.to_dict(),
         }
 
-    def missing(self) -> list[int]:
-        """Shards whose manifest is not there; their files are not looked at."""
+    def missing(self) -> int:
+        """How many shards have no manifest yet; their files are not looked at."""
+        ending = f"-of-{self.total:05d}.json"
+        names = (name.removeprefix("shards/") for name in self.store.names("shards") if name.endswith(ending))
+        stems = (name.removesuffix(ending) for name in names)
+        there = sum(stem.isascii() and stem.isdigit() and int(stem) < self.total for stem in stems)
+        return self.total - there
+
+    def first_missing(self, most: int) -> list[int]:
+        """The first of them by number."""
         present = set(self.store.names("shards"))
-        return [shard for shard in range(self.total) if self.manifest_name(shard) not in present]
+        return list(islice((i for i in range(self.total) if self.manifest_name(i) not in present), most))
 
     def finish(self, records: Iterable[dict[str, Any]]) -> None:
         """All shards are there: write the manifest of the whole, and the card; clear away what kills left."""
