@@ -199,3 +199,10 @@ def test_marks_stand_beside_their_bars_and_widen_the_axis() -> None:
     first = next(one for one in svg.iter() if one.tag.endswith("rect"))
     left, width = float(first.get("x", 0)), float(first.get("width", 0))
     assert float(ticks[0][1:].split()[0]) == pytest.approx(left + 2 * width, abs=0.1)
+
+
+def test_a_number_is_not_written_across_the_reference_line() -> None:
+    svg = ET.fromstring(bar_chart(["a"], [9.31], reference=("floor", 9.5)))
+    line = next(float(one.get("x1", 0)) for one in svg.iter() if one.get("class") == "reference")
+    written = next(one for one in svg.iter() if one.text == "9.31")
+    assert float(written.get("x", 0)) > line

@@ -86,14 +86,16 @@ def render_comparison(
 
 def _lead(results: Sequence[Evaluation], names: Sequence[str]) -> str:
     text = f"{', '.join(names[:-1])} and {names[-1]}, measured alike." if len(names) > 1 else names[0]
-    ranked = sorted((one.metrics["fid"].value, name) for one, name in zip(results, names, strict=True) if _has(one))
+    ranked = sorted(
+        ((one.metrics["fid"], name) for one, name in zip(results, names, strict=True) if "fid" in one.metrics),
+        key=lambda pair: pair[0].value,
+    )
     if len(ranked) < 2:
         return text
-    return f"{text} By FID, {ranked[0][1]} is nearest to the real images ({ranked[0][0]:.3g})."
-
-
-def _has(one: Evaluation) -> bool:
-    return "fid" in one.metrics
+    (first, best), (second, other) = ranked[:2]
+    if first.interval and second.interval and first.interval[1] >= second.interval[0]:
+        return f"{text} By FID, {best} and {other} cannot be told apart: their intervals overlap."
+    return f"{text} By FID, {best} is nearest to the real images: {first.value:.3g} against {second.value:.3g}."
 
 
 def _verdicts(results: Sequence[Evaluation], names: Sequence[str]) -> Section:

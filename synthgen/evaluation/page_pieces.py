@@ -97,8 +97,10 @@ def common_classes(real: ImageData, fake: ImageData) -> list[str]:
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """The shortest ends of paths that tell the names apart; numbered where they are equal."""
+    """The shortest parts of paths that tell the names apart, seen from their ends; numbered where they are equal."""
     parts = [[piece for piece in name.replace("\\", "/").split("/") if piece] or [name] for name in names]
+    while len(set(names)) > 1 and all(len(piece) > 1 for piece in parts) and len({piece[-1] for piece in parts}) == 1:
+        parts = [piece[:-1] for piece in parts]
     for depth in range(1, max(len(piece) for piece in parts) + 1):
         ends = ["/".join(piece[-depth:]) for piece in parts]
         if len(set(ends)) == len(set(names)):

@@ -11,6 +11,8 @@ from synthgen.html.page import Markup, escape
 _WIDTH, _HEIGHT = 480, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 12, 44
 _COLOURS = 6
+_DIGIT = 8
+"""Pixels that a digit takes at most."""
 
 
 @dataclass(frozen=True)
@@ -137,10 +139,10 @@ def bar_chart(
     top = 22 if reference else 4
     parts = []
     for index, (label, value, error) in enumerate(zip(labels, values, spread, strict=True)):
-        parts.append(_bar(label, value, error, unit, digits, top + 30 * index, axis))
-        if marks is not None and math.isfinite(marks[index]):
-            x = axis(max(marks[index], low))
-            parts.append(f'<path class="mark" d="M{x} {top + 30 * index}v26"/>')
+        line = [] if reference is None else [axis(reference[1])]
+        mark = [] if marks is None or not math.isfinite(marks[index]) else [axis(max(marks[index], low))]
+        parts.append(_bar(label, value, error, unit, digits, top + 30 * index, axis, [*line, *mark]))
+        parts += [f'<path class="mark" d="M{x} {top + 30 * index}v26"/>' for x in mark]
     height = top + 30 * len(labels) + 2
     if reference is not None:
         x = axis(reference[1])
@@ -155,7 +157,10 @@ def _svg(height: int, described: str, parts: list[str]) -> Markup:
     return Markup(head + "".join(parts) + "</svg>")
 
 
-def _bar(label: str, value: float, error: float, unit: str, digits: int, top: int, axis: _Axis) -> str:
+def _bar(
+    label: str, value: float, error: float, unit: str, digits: int, top: int, axis: _Axis, lines: Sequence[float]
+) -> str:
+    """One bar; its number is moved to the right of any of the vertical `lines` that would cross it."""
     name = label if len(label) <= 25 else label[:24] + "…"
     parts = [f'<text class="ink" x="{axis.start - 8}" y="{top + 17}" text-anchor="end">{escape(name)}</text>']
     if not math.isfinite(value):
@@ -172,7 +177,11 @@ def _bar(label: str, value: float, error: float, unit: str, digits: int, top: in
         parts.append(
             f'<path class="error" d="M{first} {middle}H{beyond}M{first} {middle - 4}v8M{beyond} {middle - 4}v8"/>'
         )
-    parts.append(f'<text class="ink" x="{beyond + 7}" y="{top + 17}">{escape(written)}</text>')
+    at = beyond + 7
+    for line in sorted(lines):
+        if at - 4 < line < at + _DIGIT * len(written):
+            at = round(line + 6, 2)
+    parts.append(f'<text class="ink" x="{at}" y="{top + 17}">{escape(written)}</text>')
     return "".join(parts)
 
 

@@ -163,8 +163,10 @@ def test_one_percent_of_copies_among_ten_thousand_samples(
     index = PixelIndex(real.images)
     samples, where = with_copies(real, test, 100)
     ratios = index.search(samples.images).ratio
-    clean = np.setdiff1d(half[5000:], where)
-    rings = calibrate(ratios[np.setdiff1d(half[:5000], where)]).rings(ratios)
-    assert rings[where].mean() >= 0.95
-    crossed = cross_checked(ratios[np.setdiff1d(half, where)])
-    assert crossed.mean() <= 1.2 * FALSE_ALARMS, (crossed.mean(), rings[clean].mean())
+    held_out, others = np.setdiff1d(half[:5000], where), np.setdiff1d(half[5000:], where)
+    alarm = calibrate(ratios[held_out])
+    assert alarm.expected <= FALSE_ALARMS
+    assert alarm.rings(ratios[where]).mean() >= 0.95
+    # Of 4,950 others 1 % are 50 +- 7, and the threshold itself has as large an error.
+    assert alarm.rings(ratios[others]).mean() <= FALSE_ALARMS + 0.003
+    assert cross_checked(ratios[np.concatenate([held_out, others])]).mean() <= FALSE_ALARMS + 0.002

@@ -142,6 +142,7 @@ def test_a_comparison_shows_every_set(
     assert "2 synthetic sets against blobs-0" in page.text
     for words in (*NAMES, "held-out real", "Verdict", "<i>fake</i>", "<b>fake</b>", "synthgen x"):
         assert words in page.text
+    assert "cannot be told apart" in page.text or "is nearest" in page.text
     document = json.loads((tmp_path / "two" / "evaluation.json").read_text(encoding="utf-8"))
     assert [one["kind"] for one in document["evaluations"]] == ["synthgen-evaluation"] * 2
 
@@ -154,7 +155,8 @@ def test_a_comparison_of_sets_without_common_figures(real: ImageData, extractor:
 
 
 def test_short_names_tell_sets_apart() -> None:
-    assert short_names(["a/b/samples.npz", "a/c/samples.npz"]) == ["b/samples.npz", "c/samples.npz"]
+    assert short_names(["a/b/samples.npz", "a/c/samples.npz"]) == ["b", "c"]
+    assert short_names(["a/x.npz", "b/x.npz", "b/y.npz"]) == ["a/x.npz", "b/x.npz", "b/y.npz"]
     assert short_names(["x/one.npz", "y/two.npz"]) == ["one.npz", "two.npz"]
     assert short_names(["same", "same"]) == ["same (1)", "same (2)"]
 
