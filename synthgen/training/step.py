@@ -160,7 +160,6 @@ class Trainer:
 
     def _accumulate(self, draws: Draws) -> torch.Tensor:
         """One backward pass per micro-batch; gradients are exchanged between processes in the last one only."""
-        self.optimizer.zero_grad(set_to_none=True)
         ranks = () if self.world.rank == 0 else (self.world.rank,)
         torch.manual_seed(mix(self.config.training.seed, "dropout", self.step, *ranks))
         size = self.config.training.batch_size
@@ -170,6 +169,8 @@ class Trainer:
             last = start + self.micro_batch >= len(draws)
             with self.world.unsynchronised(self._loss, not last):
                 losses = self._loss(part.x0, part.labels, part.uniform, part.noise)
+                if start == 0:
+                    self.optimizer.zero_grad(set_to_none=True)
                 loss = losses.mean() if len(part) == size else losses.sum() / size
                 # An engine averages over the processes what they leave; the batch's gradient is their sum.
                 (loss * self.world.size if self.world.size > 1 else loss).backward()
