@@ -1,4 +1,4 @@
-"""Images from anywhere: a known name, a folder, an archive, IDX files, a prepared cache."""
+"""Images from anywhere: a known name, a folder, an archive, IDX files, shards, a prepared cache."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def load_images(
     classes: Sequence[str] | None = None,
     limit: int | None = None,
     max_bad: int = 0,
+    one_size: bool = False,
     reporter: Reporter | None = None,
     should_stop: ShouldStop = never_stop,
 ) -> ImageData:
@@ -36,7 +37,8 @@ def load_images(
 
     Args:
         source: a known name (`known_sources()`; `celeba:Smiling` names an attribute as the label), a folder of images,
-            a .zip of one, .npz, .npy, IDX files, or a prepared folder.
+            a .zip of one, .npz, .npy, IDX files, .parquet and WebDataset .tar files or folders of them, or a prepared
+            folder.
         split: train, test or all. A source without splits is training data.
         image_size: pixels, a square or (height, width): images are resized to cover it and cropped at the centre. None:
             see `synthgen.data.geometry.plan_geometry`; a test split is brought to the shape of its training split.
@@ -44,13 +46,14 @@ def load_images(
         classes: only these, by name. limit: this many, the same share of every class; a smaller limit is part of a
             larger one.
         max_bad: unreadable files to leave out (named in `skipped`) before giving up.
+        one_size: refuse files of different sizes instead of resizing them, where no `image_size` is given.
     Returns: images in memory, or memory-mapped from a cache when they would take more than 1 GiB.
     Raises: UsageError when the source is not there or not what it seems; SynthgenError when a download fails or the
         disk is full; StoppedError.
     """
     reporter = reporter or NullReporter()
     chosen = (classes,) if isinstance(classes, str) else classes
-    wish = Wish(image_size, channels, None if chosen is None else tuple(chosen), limit)
+    wish = Wish(image_size, channels, None if chosen is None else tuple(chosen), limit, one_size)
     contents = wish.choose(open_source(source, split, reporter, should_stop))
     for note in contents.about.notes:
         reporter.warn(f"{contents.about.name}: {note}")

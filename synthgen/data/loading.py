@@ -37,6 +37,7 @@ class Wish:
     channels: int | None = None
     classes: Sequence[str] | None = None
     limit: int | None = None
+    one_size: bool = False
 
     @property
     def full(self) -> bool:
@@ -110,6 +111,11 @@ class Loader:
             contents = contents.without({entry.name for entry in found})
         if len(survey.sizes) == 0:
             raise self._nothing(found)
+        if wish.one_size and not (survey.sizes == survey.sizes[0]).all():
+            raise UsageError(
+                f"{self.bad.name} holds images of different sizes, {survey.span()} pixels: what a model makes has one",
+                f"Bring them to one size: synthgen data prepare {self.bad.name} --image-size N --out FOLDER",
+            )
         geometry = plan_geometry(survey, wish.image_size, wish.channels, keep=basis.about.keep)
         if geometry.note:
             self.reporter.info(geometry.note)

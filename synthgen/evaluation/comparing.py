@@ -10,6 +10,7 @@ from typing import Any, Literal
 from synthgen.data.dataset import ImageData
 from synthgen.errors import UsageError
 from synthgen.evaluation.cache import evaluation_cache
+from synthgen.evaluation.extractors import Extractor
 from synthgen.evaluation.gates import parse_gates
 from synthgen.evaluation.images import evaluate_images
 from synthgen.evaluation.measures import check_metrics
@@ -43,7 +44,7 @@ def evaluate_sources(
     *,
     count: int | None = None,
     holdout: Literal["half", "test"] = "half",
-    features: str | Path = "domain",
+    features: str | Path | Extractor = "domain",
     inception_weights: Path | None = None,
     metrics: Sequence[str] | None = None,
     gates: Sequence[str] = (),

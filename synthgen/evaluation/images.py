@@ -199,7 +199,8 @@ def _warnings(sides: Sides, fake: ImageData, copies: int) -> list[str]:
         )
     if copies and not sides.identical:
         found.append(f"{copies:,} of the {len(fake):,} fake images are exact copies of real ones")
-    missing = set(sides.reference.class_names) - set(fake.class_names)
+    held = fake.class_names if fake.labels is None else [fake.class_names[k] for k in np.unique(fake.labels)]
+    missing = set(sides.reference.class_names) - set(held)
     if missing and fake.class_names and set(fake.class_names) & set(sides.reference.class_names):
         found.append(
             f"the fake images lack {len(missing)} of the {len(sides.reference.class_names)} real classes "

@@ -60,7 +60,7 @@ def load_synthetic(
     """The images that `source` names, or `count` samples of a run (`default_count` when none is given)."""
     reporter = reporter or NullReporter()
     if not is_run(source):
-        data = load_images(source, max_bad=max_bad, reporter=reporter, should_stop=should_stop)
+        data = load_images(source, max_bad=max_bad, one_size=True, reporter=reporter, should_stop=should_stop)
         return Synthetic(data, provenance_of_samples(Path(source)))
     from synthgen.generation.model import load
 

@@ -60,6 +60,43 @@ def test_a_script_reads_one_document(cli: Cli, dimmed: Path) -> None:
     assert document["report"] is None
 
 
+def test_a_gate_that_is_not_met_ends_with_3_after_everything_is_written(cli: Cli, dimmed: Path, tmp_path: Path) -> None:
+    gates = ("--fail-if", "fid>2*floor", "--fail-if", "recall<0.1%")
+    done = cli(
+        *("evaluate", "--real", "mnist-mini", "--fake", dimmed, "--metrics", "fid,prc", *gates),
+        *("--count", 100, "--out", tmp_path / "out", "--json"),
+    )
+    assert done.returncode == 3, done.stderr
+    document = json.loads(done.stdout)  # one document, the result
+    assert [gate["passed"] for gate in document["gates"]] == [False, True]
+    assert re.search(r"error: a quality gate was not met: fid>2\*floor fails: FID is .* above the limit", done.stderr)
+    assert "Traceback" not in done.stderr
+    saved = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
+    assert saved["gates"] == document["gates"]
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "--fail-if &#x27;fid&gt;2*floor&#x27;" in page or "--fail-if 'fid&gt;2*floor'" in page
+
+
+def test_several_sets_stand_side_by_side(cli: Cli, dimmed: Path, tmp_path: Path) -> None:
+    with np.load(dimmed) as arrays:
+        half = {name: arrays[name] if name == "class_names" else arrays[name][:300] for name in arrays}
+    np.savez(tmp_path / "darker.npz", **half | {"images": half["images"] // 3})
+    options = ("--real", "mnist-mini", "--fake", dimmed, "--fake", tmp_path / "darker.npz", "--metrics", "fid,prc")
+    done = cli("evaluate", *options, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    heading = next(line for line in done.stdout.splitlines() if line.startswith("metric"))
+    assert heading.split() == ["metric", "dimmed.npz", "darker.npz", "real", "floor"]
+    assert "is nearest to the real images: FID" in done.stdout
+    assert "n = 300 a side" in done.stdout
+    assert done.stderr.count("reading the real images: 0/") == 1
+    assert (tmp_path / "out" / "report.html").is_file()
+    again = cli("evaluate", *options, "--json")
+    document = json.loads(again.stdout)
+    assert document["schema_version"] == 1 and document["kind"] == "synthgen-comparison"
+    assert [Path(one["fake"]["name"]).name for one in document["evaluations"]] == ["dimmed.npz", "darker.npz"]
+    assert "reading the" not in again.stderr  # all features were kept
+
+
 def test_quiet_is_the_first_figure(cli: Cli, dimmed: Path) -> None:
     done = cli("evaluate", "--real", "mnist-mini", "--fake", dimmed, "--metrics", "fid", "--holdout", "test", "--quiet")
     assert done.returncode == 0, done.stderr
@@ -89,6 +126,8 @@ def test_a_run_is_sampled_and_real_images_take_its_size(cli: Cli, tiny_run: Path
     ("arguments", "code", "said"),
     [
         (("--metrics", "fid,kdi"), 2, "unknown metric 'kdi' (did you mean 'kid'?)"),
+        (("--fail-if", "fdi>30"), 2, "names an unknown figure 'fdi' (did you mean 'fid'?)"),
+        (("--fail-if", "kid>1", "--metrics", "fid"), 2, "needs the metric kid, which --metrics leaves out"),
         (("--features", "domian"), 2, "no features 'domian', and no file of that name (did you mean 'domain'?)"),
         (("--count", "3"), 2, "3 images a side are too few"),
         (("--count", "0"), 2, "--count"),
