@@ -22,6 +22,8 @@ _SPLITS = {
     "training": "train",
     **dict.fromkeys(("test", "testing", "val", "valid", "validation", "dev"), "test"),
 }
+_OWN_FOLDERS = ("data", "shards", *_SPLITS)
+"""`synthgen sample --shards` keeps the manifests of its shards in `shards/`."""
 _PREFIX = re.compile(r"([a-z]+)([-_.]|$)", re.IGNORECASE)
 
 Label = int | str | None
@@ -35,7 +37,7 @@ def find_shards(folder: Path, suffix: str) -> list[Path]:
     children = [path for path in folder.iterdir() if not path.name.startswith(".")]
     folders = [path for path in children if path.is_dir()]
     pictures = [path for path in children if path.suffix.lower() in SUFFIXES and path.name != "grid.png"]
-    if pictures or any(path.name not in ("data", *_SPLITS) for path in folders):
+    if pictures or any(path.name not in _OWN_FOLDERS for path in folders):
         return []
     found = children + [path for inner in folders for path in inner.iterdir() if not path.name.startswith(".")]
     return sorted(path for path in found if path.suffix.lower() == suffix and path.is_file())

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from synthgen.data import load_images
 from synthgen.errors import UsageError
 from synthgen.generation.making import sample_to_shards
 from synthgen.generation.model import Model, load
@@ -71,6 +72,16 @@ def test_webdataset_reads_its_tar_files(model: Model, tmp_path: Path) -> None:
     decoded = [np.asarray(Image.open(io.BytesIO(sample["png"]))) for sample in samples]
     np.testing.assert_array_equal(np.stack(decoded), pixels[..., 0])
     assert [int(sample["cls"]) for sample in samples] == [k % 2 for k in range(70)]
+
+
+@pytest.mark.parametrize("format_", ["parquet", "webdataset", "png"])
+def test_every_other_command_reads_a_set_in_shards(model: Model, tmp_path: Path, format_: str) -> None:
+    pixels = write(model, tmp_path / "set", format_)
+    found = load_images(str(tmp_path / "set"))
+    assert found.labels is not None and found.class_names == ("top", "bottom")
+    order = np.argsort(np.arange(70) % 2, kind="stable") if format_ == "png" else np.arange(70)
+    np.testing.assert_array_equal(found.images, pixels[order])
+    np.testing.assert_array_equal(found.labels, order % 2)
 
 
 def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
