@@ -32,6 +32,7 @@ KNOWN_VALUES = {
     "--fake": [FILES],
     "--synthetic": [FILES],
     "--features": ["domain", "inception", FILES],
+    "--fail-if": ["fid>", "fid>3*floor", "recall<", "agreement<", "memorised>1%"],
 }
 KNOWN_ARGUMENTS = {
     "WHAT": [*preset_names(), FILES],

@@ -53,7 +53,7 @@ _synthgen() {
         'synthgen evaluate --features') words='domain inception' files=1 value=1 ;;
         'synthgen evaluate --inception-weights') words='' files=1 value=1 ;;
         'synthgen evaluate --metrics') words='' value=1 ;;
-        'synthgen evaluate --fail-if') words='' value=1 ;;
+        'synthgen evaluate --fail-if') words='fid> fid>3*floor recall< agreement< memorised>1%' value=1 ;;
         'synthgen evaluate --holdout') words='half test' value=1 ;;
         'synthgen evaluate --out'|'synthgen evaluate -o') words='' files=1 value=1 ;;
         'synthgen evaluate --seed') words='' value=1 ;;

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, inspect and prepare data sets.")
 
 SourceArgument = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="A data set's name, a folder of images, .zip, .npz or IDX.")
+    str, typer.Argument(metavar="SOURCE", help="A name, a folder of images, .zip, .npz, IDX, parquet or tar.")
 ]
 SizeOption = Annotated[
     str | None, typer.Option("--image-size", metavar="N|HxW", help="Pixels [default: the images' own, up to 64].")

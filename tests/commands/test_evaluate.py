@@ -82,7 +82,8 @@ def test_several_sets_stand_side_by_side(cli: Cli, dimmed: Path, tmp_path: Path)
         half = {name: arrays[name] if name == "class_names" else arrays[name][:300] for name in arrays}
     np.savez(tmp_path / "darker.npz", **half | {"images": half["images"] // 3})
     options = ("--real", "mnist-mini", "--fake", dimmed, "--fake", tmp_path / "darker.npz", "--metrics", "fid,prc")
-    done = cli("evaluate", *options, "--out", tmp_path / "out")
+    own = {"SYNTHGEN_CACHE_DIR": str(tmp_path / "cache")}
+    done = cli("evaluate", *options, "--out", tmp_path / "out", env=own)
     assert done.returncode == 0, done.stderr
     heading = next(line for line in done.stdout.splitlines() if line.startswith("metric"))
     assert heading.split() == ["metric", "dimmed.npz", "darker.npz", "real", "floor"]
@@ -90,7 +91,7 @@ def test_several_sets_stand_side_by_side(cli: Cli, dimmed: Path, tmp_path: Path)
     assert "n = 300 a side" in done.stdout
     assert done.stderr.count("reading the real images: 0/") == 1
     assert (tmp_path / "out" / "report.html").is_file()
-    again = cli("evaluate", *options, "--json")
+    again = cli("evaluate", *options, "--json", env=own)
     document = json.loads(again.stdout)
     assert document["schema_version"] == 1 and document["kind"] == "synthgen-comparison"
     assert [Path(one["fake"]["name"]).name for one in document["evaluations"]] == ["dimmed.npz", "darker.npz"]
