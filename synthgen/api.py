@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from synthgen.explain.run import Explanation
     from synthgen.export.exporting import ExportResult
     from synthgen.generation.folder import SampleResult
+    from synthgen.generation.making import ShardsResult
 
-__all__ = ["augment_classifier", "evaluate", "explain", "export", "sample", "train"]
+__all__ = ["augment_classifier", "evaluate", "explain", "export", "sample", "sample_shards", "train"]
 
 
 def _model(run: str | Path | Model, device: str) -> Model:
@@ -84,6 +85,41 @@ def sample(
     recipe = model.recipe(sampler=sampler, steps=steps, guidance_scale=guidance_scale)
     plan = plan_samples(model, count, labels=labels, seed=seed, recipe=recipe, format=format)
     return sample_to_folder(model, Path(out), plan, resume=resume, force=force, reporter=reporter)
+
+
+def sample_shards(
+    run: str | Path | Model,
+    out: str | Path,
+    count: int,
+    *,
+    shards: int | None = None,
+    shard_size: int | None = None,
+    part: tuple[int, int] = (0, 1),
+    labels: Sequence[int | str] | None = None,
+    seed: int = 0,
+    format: str = "parquet",
+    sampler: str | None = None,
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    device: str = "auto",
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> ShardsResult:
+    """Write part i of N (counted from 0) of a set in shards to `out`, a folder or a URL; finished shards are kept.
+
+    `synthgen.generation.verify.verify_samples` and `synthgen.generation.merge.merge_samples` check and merge the set.
+    """
+    from synthgen.generation.making import sample_to_shards
+    from synthgen.generation.plan import plan_samples
+    from synthgen.generation.sharding import Part, shard_count
+
+    model = _model(run, device)
+    recipe = model.recipe(sampler=sampler, steps=steps, guidance_scale=guidance_scale)
+    who, codec = Part(*part, "part"), model.codec
+    image_bytes = codec.height * codec.width * codec.channels
+    total = shard_count(count, recipe.block_size, image_bytes, shards=shards, shard_size=shard_size, part=who)
+    plan = plan_samples(model, count, labels=labels, seed=seed, recipe=recipe, format=format, shards=total)
+    return sample_to_shards(model, str(out), plan, who, force=force, reporter=reporter)
 
 
 def evaluate(

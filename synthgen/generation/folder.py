@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from synthgen.errors import StoppedError, SynthgenError
+from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.generation.card import data_card
 from synthgen.generation.manifest import MANIFEST, Origin, check_same_plan, describe, origin_of, parse
 from synthgen.generation.model import Model
 from synthgen.generation.pipeline import piece_size, write_behind
 from synthgen.generation.plan import Labels, SamplePlan, plan_samples
 from synthgen.generation.preview import preview_png
-from synthgen.generation.writers import build_writer, digest
+from synthgen.generation.writers import SINGLE, build_writer, digest
 from synthgen.outputs import atomic_write, check_output, prepare_output
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
@@ -100,6 +100,11 @@ def write_folder(
 ) -> SampleResult:
     """`sample_to_folder` with pixels from anywhere. label: what to call the work."""
     reporter = reporter or NullReporter()
+    if plan.format not in SINGLE or plan.shards is not None:
+        raise UsageError(
+            f"a set of one piece is written as {', '.join(SINGLE)}, not as {plan.format}",
+            "write it in shards: `synthgen sample --shards N`, synthgen.api.sample_shards",
+        )
     check_output(out, force=force, resume=resume)
     _check_space(origin, plan, out)
     job = _Job(out, plan, origin)

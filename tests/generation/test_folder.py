@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from synthgen.api import sample_shards
 from synthgen.data import load_images
 from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.generation import folder
@@ -134,6 +135,14 @@ def test_the_grid_shows_the_classes_in_rows(model: Model, tmp_path: Path) -> Non
     with Image.open(result.grid) as picture:
         assert picture.width > 2 * picture.height  # 2 rows of 10
         assert picture.width >= 300
+
+
+def test_containers_come_in_shards(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="not as parquet"):
+        sample_to_folder(model, tmp_path / "out", plan_samples(model, 10, format="parquet"))
+    result = sample_shards(model, tmp_path / "out", 40, shards=2, part=(1, 2))
+    assert result.made == [1] and not result.finished
+    assert sample_shards(model, tmp_path / "out", 40, shards=2).finished
 
 
 def test_a_full_disk_is_seen_before_any_work(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
