@@ -98,8 +98,8 @@ def test_colour_and_sizes_are_settled_as_for_files(tmp_path: Path) -> None:
 def test_what_samples_write_is_read_back_by_class(tmp_path: Path, tiny_run: Path) -> None:
     from synthgen import api
 
-    api.sample(tiny_run, tmp_path / "out", 20, format="parquet", device="cpu")
-    api.sample(tiny_run, tmp_path / "npz", 20, format="npz", device="cpu")
+    api.sample_shards(tiny_run, tmp_path / "out", 40, shards=2, format="parquet", device="cpu")
+    api.sample(tiny_run, tmp_path / "npz", 40, format="npz", device="cpu")
     read, expected = load_images(tmp_path / "out"), load_images(tmp_path / "npz")
     np.testing.assert_array_equal(read.images, expected.images)
     assert read.class_names == expected.class_names == ("top", "bottom")
