@@ -88,7 +88,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l fake -r -F -d 
 complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l count -s n -r -f -d 'Images a side at most (for a run: 2000)'
 complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l features -r -F -a 'domain inception' -d 'domain, inception, or a domain extractors file'
 complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l inception-weights -r -F -d 'torch-fidelitys Inception weights'
-complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l metrics -r -f -d 'Of fid,fid_infinity,kid,is,prc,dc,agreement,classes,memorised,duplicates,diversity (default: all possible)'
+complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l metrics -r -f -d 'Of fid, fid_infinity, kid, is, prc, dc, agreement, classes, memorised, duplicates, diversity; with commas (default: all possible)'
 complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l fail-if -r -f -a 'fid> fid>3*floor recall< agreement< memorised>1%' -d 'Exit with 3 if so: fid>30, memorised>1%, fid>3*floor; may be repeated'
 complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l holdout -r -f -a 'half test' -d 'Floor from half of the real images, or from their test split'
 complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l out -s o -r -F -d 'Also write report.html and evaluation.json'

@@ -55,8 +55,8 @@ def evaluate(
         typer.Option(
             "--metrics",
             metavar="NAMES",
-            help="Of fid,fid_infinity,kid,is,prc,dc,agreement,classes,memorised,duplicates,diversity "
-            "[default: all possible].",
+            help="Of fid, fid_infinity, kid, is, prc, dc, agreement, classes, memorised, duplicates, diversity; with "
+            "commas [default: all possible].",
         ),
     ] = None,
     fail_if: Annotated[
