@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 from pathlib import Path
 
 from synthgen.errors import UsageError
@@ -41,14 +41,19 @@ def check_output(path: Path, *, force: bool = False, resume: bool = False) -> No
 
 
 def prepare_output(path: Path, *, force: bool = False, resume: bool = False) -> None:
-    """`check_output`, then make the folder `path`: emptied first with `force`, kept with `resume`."""
+    """`check_output`, then make the folder `path`: emptied first with `force`, kept with `resume`.
+
+    A folder with somebody else's files is not marked as ours by going on in it: a later `force` must not delete them.
+    """
     check_output(path, force=force, resume=resume)
+    foreign = resume and path.is_dir() and bool(_contents(path)) and not (path / MARKER).is_file()
     if path.is_file():
         path.unlink()
     elif path.is_dir() and force and _contents(path):
         shutil.rmtree(path)
     path.mkdir(parents=True, exist_ok=True)
-    (path / MARKER).touch()
+    if not foreign:
+        (path / MARKER).touch()
 
 
 def _contents(folder: Path) -> list[str]:
@@ -61,16 +66,17 @@ def atomic_write(path: Path, data: bytes) -> None:
     Raises: OSError (disk full, no permission); the temporary file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_HALF_WRITTEN)
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}{_HALF_WRITTEN}"
+    # The kernel applies the umask: to ask for it is to change it for a moment, for all threads.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
@@ -93,9 +99,3 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -98,7 +98,7 @@ def sample(
         request = read_request(count, out, format_.value if format_ else None, shards, shard_size, shard)
         checkpoint = resolve_run(run)
         if not request.in_shards:
-            check_output(Path(out), force=force, resume=resume)
+            check_output(Path(request.out), force=force, resume=resume)
         console.loading("torch", "diffusers")
         from synthgen.generation.model import load
         from synthgen.generation.plan import plan_samples
@@ -114,7 +114,7 @@ def sample(
         elif request.in_shards:
             _make_shards(console, model, plan, request, force)
         else:
-            _make_folder(console, model, plan, Path(out), force, resume)
+            _make_folder(console, model, plan, Path(request.out), force, resume)
 
 
 def _make_folder(console: Console, model: Model, plan: SamplePlan, out: Path, force: bool, resume: bool) -> None:

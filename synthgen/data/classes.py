@@ -11,6 +11,8 @@ from typing import IO
 MANIFEST = "manifest.json"
 SAMPLES_KIND = "synthgen-samples"
 _MAX_MANIFEST_BYTES = 256 * 2**20
+_OURS = (MANIFEST, "readme.md", "grid.png", "data", "shards")
+"""What lies beside the folders of the classes in a set of samples, in small letters."""
 
 
 def natural(names: set[str]) -> tuple[str, ...]:
@@ -26,6 +28,7 @@ def class_folder(name: str, index: int, names: tuple[str, ...]) -> str:
     Class names come from a checkpoint, which may be anybody's: none may lead out of the folder.
     """
     plain = name not in ("", ".", "..") and not name.startswith(".") and len(name.encode()) <= 200
+    plain = plain and name.lower() not in _OURS
     if plain and not set(name) & set('/\\:*?"<>|\0') and name.isprintable():
         return name
     kept = "".join(letter if letter.isalnum() or letter in "-_ " else "_" for letter in name)[:60].strip()

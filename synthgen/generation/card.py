@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,26 +13,29 @@ from synthgen.generation.plan import SamplePlan
 
 _SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
 _SHORT = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
+_LONGEST = 300
+"""Characters of a text that is shown."""
 _PATHS = {"parquet": "data/*.parquet", "webdataset": "data/*.tar", "png": "*/*.png"}
 
 
 def data_card(plan: SamplePlan, origin: Origin, counts: dict[str, int]) -> str:
     """Markdown with the front matter of the Hugging Face hub. counts: samples by class name."""
     data, training = origin.model["data"], origin.model["training"]
-    name = Path(str(data["name"])).name  # of a folder or file without the place, which is nobody's business
-    licence = str(data.get("licence") or "not stated")
+    # The name of a folder or file without the place, which is nobody's business.
+    name = _short(Path(str(data.get("name", ""))).name) or "data"
+    licence = plain(data.get("licence") or "not stated")
     height, width, channels = origin.image
     colour = "grey" if channels == 1 else "RGB"
     return "\n".join(
         [
             *_front_matter(plan, origin, name),
-            f"# Synthetic {name}",
+            f"# Synthetic {plain(name)}",
             "",
             f"{plan.count:,} synthetic {colour} images, {height} x {width}, drawn from a diffusion model that was "
-            f"trained on {int(data['count']):,} images of {name}. No image in it is a photograph or a scan.",
+            f"trained on {_number(data.get('count'))} images of {plain(name)}. No image in it is a photograph or a scan.",
             "",
             *_table("How it was made", _making(plan, training)),
-            *_table("Data that the model was trained on", _source(data, name, licence)),
+            *_table("Data that the model was trained on", _source(data, name)),
             *_classes(counts),
             "## Limits",
             "",
@@ -49,14 +54,14 @@ def data_card(plan: SamplePlan, origin: Origin, counts: dict[str, int]) -> str:
 
 
 def _front_matter(plan: SamplePlan, origin: Origin, name: str) -> list[str]:
-    """YAML; texts are quoted as in JSON, which YAML reads the same."""
-    lines = ["---", f"pretty_name: {json.dumps('Synthetic ' + name)}", "license: other"]
-    lines += [f"license_name: {json.dumps('see the card')}", "tags: [synthetic, diffusion, synthgen]"]
+    """YAML; all texts are quoted, whatever they hold."""
+    lines = ["---", f"pretty_name: {quoted('Synthetic ' + name)}", "license: other"]
+    lines += [f"license_name: {quoted('see the card')}", "tags: [synthetic, diffusion, synthgen]"]
     if origin.class_names:
         lines.append("task_categories: [image-classification]")
-    lines.append(f"size_categories: [{json.dumps(_size(plan.count))}]")
+    lines.append(f"size_categories: [{quoted(_size(plan.count))}]")
     if plan.format in _PATHS:
-        path = json.dumps(_PATHS[plan.format])
+        path = quoted(_PATHS[plan.format])
         lines += ["configs:", "- config_name: default", "  data_files:", "  - split: train", f"    path: {path}"]
     if plan.format == "parquet":
         lines += _features(plan, origin)
@@ -67,7 +72,7 @@ def _features(plan: SamplePlan, origin: Origin) -> list[str]:
     lines = ["dataset_info:", "  features:", "  - name: image", "    dtype: image"]
     if origin.class_names:
         lines += ["  - name: label", "    dtype:", "      class_label:", "        names:"]
-        lines += [f"          '{index}': {json.dumps(name)}" for index, name in enumerate(origin.class_names)]
+        lines += [f"          '{index}': {quoted(name)}" for index, name in enumerate(origin.class_names)]
     return [*lines, "  splits:", "  - name: train", f"    num_examples: {plan.count}"]
 
 
@@ -79,15 +84,16 @@ def _size(count: int) -> str:
 
 
 def _table(title: str, rows: list[tuple[str, object]]) -> list[str]:
-    lines = [f"| {name} | {value} |" for name, value in rows if value not in (None, "")]
+    cells = [(plain(name), value if isinstance(value, _Code) else plain(value)) for name, value in rows]
+    lines = [f"| {name} | {value} |" for name, value in cells if value]
     return [f"## {title}", "", "| | |", "|---|---|", *lines, ""]
 
 
 def _making(plan: SamplePlan, training: dict[str, Any]) -> list[tuple[str, object]]:
     recipe = plan.recipe
     return [
-        ("checkpoint", f"`sha256:{plan.checkpoint_sha256}`"),
-        ("training steps", f"{int(training['steps']):,}"),
+        ("checkpoint", _code(f"sha256:{plan.checkpoint_sha256}")),
+        ("training steps", _number(training.get("steps"))),
         ("sampler", f"{recipe.sampler}, {recipe.steps} steps"),
         ("guidance scale", recipe.guidance_scale),
         ("seed", plan.seed),
@@ -98,13 +104,13 @@ def _making(plan: SamplePlan, training: dict[str, Any]) -> list[tuple[str, objec
     ]
 
 
-def _source(data: dict[str, Any], name: str, licence: str) -> list[tuple[str, object]]:
+def _source(data: dict[str, Any], name: str) -> list[tuple[str, object]]:
     return [
         ("data set", name),
-        ("split", data["split"]),
-        ("images", f"{int(data['count']):,}"),
-        ("licence", licence),
-        ("fingerprint", f"`{data['fingerprint']}`"),
+        ("split", data.get("split", "")),
+        ("images", _number(data.get("count"))),
+        ("licence", data.get("licence") or "not stated"),
+        ("fingerprint", _code(str(data.get("fingerprint", "")))),
     ]
 
 
@@ -112,11 +118,41 @@ def _classes(counts: dict[str, int]) -> list[str]:
     if not counts:
         return ["## Classes", "", "None: the model is unconditional.", ""]
     shown = list(counts.items())[:100]
-    rows: list[tuple[str, object]] = [(_plain(name), f"{count:,}") for name, count in shown]
+    rows: list[tuple[str, object]] = [(name, f"{count:,}") for name, count in shown]
     rest = [f"... and {len(counts) - len(shown)} more, in `manifest.json`.", ""] if len(counts) > len(shown) else []
     return [*_table("Classes", rows), *rest]
 
 
-def _plain(name: str) -> str:
-    """A class name inside a table of Markdown."""
-    return " ".join(name.split()).replace("|", "\\|").replace("<", "&lt;")
+class _Code(str):
+    """Markdown that was made here."""
+
+
+def _code(text: str) -> _Code:
+    """Hashes and the like in a code span."""
+    kept = "".join(letter for letter in text[:_LONGEST] if letter.isascii() and (letter.isalnum() or letter in ":.-_"))
+    return _Code(f"`{kept}`" if kept else "")
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else "?"
+
+
+def _short(text: str) -> str:
+    """One line of what can be printed."""
+    words = "".join(letter if letter.isprintable() else " " for letter in text).split()
+    return " ".join(words)[:_LONGEST]
+
+
+def plain(value: object) -> str:
+    """Any text as Markdown that shows it and does nothing else: no HTML, no links, images or code, no new cells.
+
+    Names come from a checkpoint or a manifest, which may be anybody's.
+    """
+    text = html.escape(_short(str(value)), quote=False)
+    return re.sub(r"([\\`*\[\]|])", r"\\\1", text)
+
+
+def quoted(text: str) -> str:
+    """A text in double quotes as YAML 1.2 reads it (JSON writes one character beyond U+FFFF as two)."""
+    letters = (json.dumps(letter)[1:-1] if letter <= "\uffff" else f"\\U{ord(letter):08x}" for letter in text)
+    return f'"{"".join(letters)}"'

@@ -106,9 +106,10 @@ def write_folder(
             "write it in shards: `synthgen sample --shards N`, synthgen.api.sample_shards",
         )
     check_output(out, force=force, resume=resume)
-    _check_space(origin, plan, out)
     job = _Job(out, plan, origin)
-    if resume and job.load():
+    resumed = resume and job.load()
+    _check_space(origin, plan, out, there=job.bytes_there() if resumed else 0)
+    if resumed:
         if job.finished:
             job.writer.discard()
             reporter.info(f"{out} is complete already")
@@ -164,6 +165,10 @@ class _Job:
         except (KeyError, TypeError, ValueError) as error:
             raise SynthgenError(f"{path} is not a manifest of ours ({error})", "use --force to start anew") from error
         return True
+
+    def bytes_there(self) -> int:
+        """What the files of this set take up already."""
+        return sum(path.stat().st_size for path in self.out.rglob("*") if path.is_file() and not path.is_symlink())
 
     def restart(self) -> None:
         """Forget all chunks."""
@@ -236,11 +241,11 @@ def _bytes_of(origin: Origin, plan: SamplePlan) -> int:
     return plan.count * per_image.get(plan.format, 2 * raw)
 
 
-def _check_space(origin: Origin, plan: SamplePlan, out: Path) -> None:
-    """Refuse a plan that cannot fit, before an hour is spent on it."""
+def _check_space(origin: Origin, plan: SamplePlan, out: Path, there: int) -> None:
+    """Refuse a plan that cannot fit, before an hour is spent on it. there: bytes of it that are written already."""
     existing = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
     free = shutil.disk_usage(existing).free
-    needed = _bytes_of(origin, plan)
+    needed = max(0, _bytes_of(origin, plan) - there)
     if needed + _FREE_RESERVE > free:
         raise SynthgenError(
             f"{plan.count:,} samples need about {needed / 1e6:,.0f} MB, and {existing} has {free / 1e6:,.0f} MB free",

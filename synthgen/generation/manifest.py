@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from synthgen.data.classes import MANIFEST, SAMPLES_KIND
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.generation.plan import SamplePlan, differences, plan_from_dict
+from synthgen.generation.storage import MOST_BYTES
 
 if TYPE_CHECKING:
     from synthgen.generation.model import Model
 
 FORMAT_VERSION = 1
 SHARD_KIND = "synthgen-shard"
-_MOST_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def describe(plan: SamplePlan, origin: Origin, *, finished: bool, **state: Any) 
 def parse(data: bytes, place: str, kind: str = SAMPLES_KIND) -> dict[str, Any]:
     """The document in a manifest. Raises SynthgenError when it is damaged or somebody else's."""
     try:
-        if len(data) > _MOST_BYTES:
+        if len(data) > MOST_BYTES:
             raise ValueError(f"{len(data):,} bytes")
         document = json.loads(data)
         if not isinstance(document, dict) or document.get("kind") != kind or not isinstance(document["plan"], dict):
@@ -77,7 +77,8 @@ def plan_and_origin(document: dict[str, Any], place: str) -> tuple[SamplePlan, O
         names = tuple(str(name) for name in document["class_names"])
         if not (0 < height <= 2**16 and 0 < width <= 2**16 and channels in (1, 3)):
             raise ValueError(f"images of {height} x {width} x {channels}")
-        return plan, Origin(names, (height, width, channels), dict(document["model"]), dict(document["versions"]))
+        model = {**document["model"], **{part: dict(document["model"][part]) for part in ("data", "training")}}
+        return plan, Origin(names, (height, width, channels), model, dict(document["versions"]))
     except (KeyError, TypeError, ValueError) as error:
         raise SynthgenError(f"{place} does not describe its samples ({error})") from error
 

@@ -15,7 +15,7 @@ from synthgen.generation.numerics import encoder_versions
 from synthgen.generation.plan import SamplePlan
 from synthgen.generation.reading import read_pieces
 from synthgen.generation.shards import ShardSet, open_set
-from synthgen.generation.storage import is_remote, open_store
+from synthgen.generation.storage import is_remote, open_store, without_scheme
 from synthgen.generation.writers import SINGLE, check_format
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
@@ -53,6 +53,7 @@ def merge_samples(
     """
     reporter = reporter or NullReporter()
     target, _ = open_set(open_store(source))
+    _check_apart(target.store.url, out)
     if target.plan.shards is None:
         raise UsageError(f"{source} is one set already: it was not made in shards")
     if out is None and format not in (None, target.plan.format):
@@ -62,10 +63,24 @@ def merge_samples(
         return _result(target.store.url, target, target.plan)
     plan = _plan(target.plan, format or target.plan.format, is_remote(out))
     if plan.shards is None:
-        _to_folder(target, Path(out), plan, force, resume, reporter, should_stop)
+        _to_folder(target, Path(without_scheme(out)), plan, force, resume, reporter, should_stop)
     else:
         _to_shards(target, str(out), plan, force, reporter, should_stop)
     return _result(str(out), target, plan)
+
+
+def _check_apart(source: str, out: str | Path | None) -> None:
+    """Refuse a result that lies on, in or around its source: `--force` would delete what is to be read."""
+    if out is None or is_remote(source) != is_remote(out):
+        return
+    ends = [Path(source).resolve(), Path(without_scheme(out)).resolve()]
+    if is_remote(source):
+        ends = [Path(source.rstrip("/")), Path(str(out).rstrip("/"))]
+    if ends[0] == ends[1] or ends[0] in ends[1].parents or ends[1] in ends[0].parents:
+        raise UsageError(
+            f"{out} and {source} lie in each other: the shards would not be left as they are",
+            "give an --out of its own, or none to describe the shards in place",
+        )
 
 
 def _plan(plan: SamplePlan, format_: str, remote: bool) -> SamplePlan:

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image
@@ -26,7 +26,7 @@ Piece = tuple[np.ndarray, "np.ndarray | None"]
 """uint8 (n, H, W, C) and int64 (n,), or None without classes."""
 
 _ERRORS = (
-    *(OSError, ValueError, KeyError, EOFError, SyntaxError, StopIteration),
+    *(OSError, ValueError, TypeError, KeyError, EOFError, SyntaxError, StopIteration, NotImplementedError),
     *(struct.error, zlib.error, zipfile.BadZipFile, tarfile.TarError, Image.DecompressionBombError),
 )
 
@@ -98,30 +98,48 @@ def _webdataset(open_: Open, names: list[str], count: int, origin: Origin) -> It
     def each() -> Iterator[tuple[np.ndarray, int | None]]:
         with open_(names[0]) as file, tarfile.open(fileobj=file, mode="r|") as tar:
             while (member := tar.next()) is not None:
-                image = _decode(_member(tar, member, ".png"), origin)
-                label = int(_member(tar, tar.next(), ".cls")) if origin.class_names else None
+                image = _decode(_member(tar, member, ".png", 2 * origin.image_bytes + 2**20), origin)
+                label = int(_member(tar, tar.next(), ".cls", 20)) if origin.class_names else None
                 tar.members.clear()  # type: ignore[attr-defined]  # it would remember every member
                 yield image, label
 
     return _gather(each(), _size(origin))
 
 
-def _member(tar: tarfile.TarFile, member: tarfile.TarInfo | None, suffix: str) -> bytes:
-    file = None if member is None or not member.name.endswith(suffix) else tar.extractfile(member)
+def _member(tar: tarfile.TarFile, member: tarfile.TarInfo | None, suffix: str, most: int) -> bytes:
+    """A plain file's bytes; a sparse one takes no room in the tar and any in memory."""
+    plain = member is not None and member.isreg() and not member.issparse() and member.size <= most
+    file = tar.extractfile(member) if member is not None and plain and member.name.endswith(suffix) else None
     if file is None:
         raise ValueError(f"a member {suffix} is not where it should be")
     return file.read()
 
 
 def _parquet(open_: Open, names: list[str], count: int, origin: Origin) -> Iterator[Piece]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     with open_(names[0]) as file:
-        table = pq.ParquetFile(file)
-        for batch in table.iter_batches(batch_size=_size(origin)):
-            images = np.stack([_decode(row["bytes"], origin) for row in batch.column("image").to_pylist()])
-            labels = batch.column("label").to_numpy() if origin.class_names else None
-            yield images, labels
+        try:
+            table = pq.ParquetFile(file)
+            for batch in table.iter_batches(batch_size=_rows_at_once(table.metadata, origin)):
+                images = np.stack([_decode(row["bytes"], origin) for row in batch.column("image").to_pylist()])
+                labels = batch.column("label").to_numpy() if origin.class_names else None
+                yield images, labels
+        except pa.ArrowException as error:
+            raise ValueError(str(error)) from error
+
+
+def _rows_at_once(metadata: Any, origin: Origin) -> int:
+    """As many as fit in 1 GiB even if a dictionary puts the largest value that the file can hold in every row."""
+    largest = 1
+    for group in range(metadata.num_row_groups):
+        for place in range(metadata.num_columns):
+            chunk = metadata.row_group(group).column(place)
+            if chunk.compression != "UNCOMPRESSED":
+                raise ValueError("it is compressed, which samples of ours are not")
+            largest = max(largest, chunk.total_uncompressed_size)
+    return max(1, min(_size(origin), 2**30 // largest))
 
 
 def _npz(open_: Open, names: list[str], count: int, origin: Origin) -> Iterator[Piece]:

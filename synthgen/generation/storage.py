@@ -19,6 +19,8 @@ from typing import IO, Any, Protocol
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.outputs import MARKER, atomic_write, prepare_output, sync_folder
 
+MOST_BYTES = 256 * 2**20
+"""A manifest with more is damaged, or hostile."""
 _COPY_BYTES = 4 * 2**20
 _WORK = ".partial-"
 
@@ -58,10 +60,13 @@ class Store(Protocol):
 
 def open_store(out: str | Path) -> Store:
     """The store of a path or a URL. Raises UsageError for one that cannot be, naming the package that is missing."""
-    text = str(out)
-    if text.startswith("file://"):
-        text = text.removeprefix("file://")
+    text = without_scheme(out)
     return RemoteStore(text) if is_remote(text) else LocalStore(Path(text))
+
+
+def without_scheme(out: str | Path) -> str:
+    """`out` as a path where it is a URL of this machine (file://), else as it is."""
+    return str(out).removeprefix("file://")
 
 
 def is_remote(out: str | Path) -> bool:
@@ -71,10 +76,10 @@ def is_remote(out: str | Path) -> bool:
 
 
 def read(store: Store, name: str) -> bytes | None:
-    """An object's bytes; None when it is not there."""
+    """The bytes of a manifest, or one more than it may have; None when it is not there."""
     try:
         with store.open(name) as file:
-            return file.read()
+            return file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         return None
 
