@@ -10,12 +10,18 @@ pixel by pixel at every shift.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from typing import TypeVar, cast
 
 import numpy as np
 import torch
 from torch.nn import functional
+
+from synthgen.generation.parallel import in_order
+
+T = TypeVar("T")
 
 SHIFT = 2
 """Pixels by which a copy may be moved, on images of 32 pixels a side or less; larger ones are reduced to 32 first."""
@@ -28,8 +34,9 @@ _CANDIDATES = 16
 _COMPONENTS = 63
 _ITERATIONS = 4
 _MOST_FITTED = 8192
-_SEARCHED, _COMPARED = 256, 64
-"""Queries whose scores are held at once (256 x 60,000 floats are 61 MB), and whose shifted copies are."""
+_SEARCHED, _COMPARED, _EMBEDDED = 256, 64, 2048
+"""Queries whose scores are held at once (256 x 60,000 floats are 61 MB), and whose shifted copies are; images that are
+embedded at once."""
 
 _GROUP = 32
 _FLAT = 1e-6
@@ -122,16 +129,16 @@ class PixelIndex:
 
         exclude: int (M,), an image of this set that each query is not compared with: itself.
         """
-        parts = []
-        for start in range(0, len(queries), _SEARCHED):
-            check()
-            rows = slice(start, start + _SEARCHED)
+
+        def search(number: int) -> list[tuple[torch.Tensor, ...]]:
+            rows = slice(number * _SEARCHED, (number + 1) * _SEARCHED)
             block = _reduced(queries[rows]).float()
             banned = None if exclude is None else torch.from_numpy(np.ascontiguousarray(exclude[rows]))
             candidates, valid = self._candidates(block, banned)
-            for first in range(0, len(block), _COMPARED):
-                few = slice(first, first + _COMPARED)
-                parts.append(self._compare(block[few], candidates[few], valid[few]))
+            few = [slice(first, first + _COMPARED) for first in range(0, len(block), _COMPARED)]
+            return [self._compare(block[part], candidates[part], valid[part]) for part in few]
+
+        parts = [part for found in _side_by_side(search, len(queries), _SEARCHED, check) for part in found]
         joined = [torch.cat(column).numpy() for column in zip(*parts, strict=True)]
         return Nearest(joined[0], joined[1], np.array(self.shifts)[joined[2]], joined[3])
 
@@ -143,11 +150,11 @@ class PixelIndex:
 
     def _table(self, view: _View, check: Check) -> tuple[torch.Tensor, torch.Tensor]:
         """The whole set in a view: (rows, d), padded to full groups, and minus the squared lengths (rows,)."""
-        parts = []
-        for block in _blocks(self.images, 4096):
-            check()
-            parts.append(view.embed(block.float()))
-        rows = torch.cat(parts)
+
+        def embed(number: int) -> torch.Tensor:
+            return view.embed(self.images[number * _EMBEDDED : (number + 1) * _EMBEDDED].float())
+
+        rows = torch.cat(_side_by_side(embed, len(self.images), _EMBEDDED, check))
         padding = -len(rows) % _GROUP
         bias = functional.pad(-rows.square().sum(1), (0, padding), value=float("-inf"))
         return functional.pad(rows, (0, 0, 0, padding)), bias
@@ -217,17 +224,28 @@ def nearest_features(
     mean = base.mean(axis=0, dtype=np.float64).astype(np.float32)
     rows = torch.from_numpy(base - mean)
     bias = -rows.square().sum(1)
-    found = []
-    for start in range(0, len(queries), _SEARCHED):
-        check()
-        block = torch.from_numpy(queries[start : start + _SEARCHED] - mean)
-        scores = torch.addmm(bias, block * 2.0, rows.T)
+
+    def search(number: int) -> np.ndarray:
+        part = slice(number * _SEARCHED, (number + 1) * _SEARCHED)
+        scores = torch.addmm(bias, torch.from_numpy(queries[part] - mean) * 2.0, rows.T)
         if exclude is not None:
-            banned = torch.from_numpy(np.ascontiguousarray(exclude[start : start + _SEARCHED]))
+            banned = torch.from_numpy(np.ascontiguousarray(exclude[part]))
             scores.scatter_(1, banned[:, None], float("-inf"))
-        found.append(scores.argmax(dim=1).numpy())
-    index = np.concatenate(found)
+        return np.asarray(scores.argmax(dim=1).numpy())
+
+    index = np.concatenate(_side_by_side(search, len(queries), _SEARCHED, check))
     return index, np.linalg.norm(queries - base[index], axis=1).astype(np.float32)
+
+
+def _side_by_side(task: Callable[[int], T], rows: int, size: int, check: Check) -> list[T]:
+    """The results of `task` for each block of `size` rows: one thread a block, because threads that share an operation
+    wait for each other where the machine also does other work."""
+    found = []
+    with closing(cast("Generator[T]", in_order(task, -(-rows // size), torch.device("cpu")))) as results:
+        for result in results:
+            check()
+            found.append(result)
+    return found
 
 
 def _reduced(images: np.ndarray) -> torch.Tensor:
