@@ -64,3 +64,25 @@ def test_a_full_disk_leaves_the_old_file_and_no_temporary_one(tmp_path: Path, mo
         atomic_write(path, b"new")
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_going_on_in_a_folder_of_somebody_else_does_not_make_it_ours(tmp_path: Path) -> None:
+    (tmp_path / "photo.png").write_text("precious")
+    prepare_output(tmp_path, resume=True)
+    with pytest.raises(UsageError, match="was not made by synthgen"):
+        prepare_output(tmp_path, force=True)
+    assert (tmp_path / "photo.png").read_text() == "precious"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a umask")
+def test_files_get_the_mode_that_the_umask_says_and_the_umask_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "umask", lambda mask: pytest.fail("other threads would see it"))
+            atomic_write(tmp_path / "file", b"data")
+    finally:
+        assert os.umask(before) == 0o027
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640

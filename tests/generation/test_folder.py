@@ -15,7 +15,7 @@ from synthgen.api import sample_shards
 from synthgen.data import load_images
 from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.generation import folder
-from synthgen.generation.folder import plan_samples, sample_to_folder
+from synthgen.generation.folder import estimated_bytes, plan_samples, sample_to_folder
 from synthgen.generation.model import Model, load
 from synthgen.generation.writers import safe_name
 
@@ -153,6 +153,17 @@ def test_a_full_disk_is_seen_before_any_work(model: Model, tmp_path: Path, monke
     assert not (tmp_path / "out").exists()
 
 
+def test_going_on_needs_room_for_the_rest_only(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_samples(model, 10)
+    sample_to_folder(model, tmp_path / "out", plan)
+    usage = namedtuple("usage", "total used free")
+    free = 64 * 2**20 + estimated_bytes(model, plan) - 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9 - free, free))
+    with pytest.raises(SynthgenError, match="free"):
+        sample_to_folder(model, tmp_path / "new", plan)
+    assert sample_to_folder(model, tmp_path / "out", plan, resume=True).count == 10
+
+
 def test_a_manifest_that_is_not_ours_is_refused(model: Model, tmp_path: Path) -> None:
     out = tmp_path / "out"
     sample_to_folder(model, out, plan_samples(model, 4))
@@ -161,7 +172,9 @@ def test_a_manifest_that_is_not_ours_is_refused(model: Model, tmp_path: Path) ->
         sample_to_folder(model, out, plan_samples(model, 4), resume=True)
 
 
-@pytest.mark.parametrize("name", ["..", "a/b", "", ".hidden", "con:", "x" * 300, "tab\t", "back\\slash"])
+@pytest.mark.parametrize(
+    "name", ["..", "a/b", "", ".hidden", "con:", "x" * 300, "tab\t", "back\\slash", "Shards", "manifest.json"]
+)
 def test_a_class_name_cannot_leave_the_folder(name: str) -> None:
     made = safe_name(name, 1, ("a", name))
     assert made.startswith("class-1") and not set(made) & set("/\\:\t") and len(made) < 100

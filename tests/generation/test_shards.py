@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -282,6 +283,56 @@ def test_a_set_of_one_process_is_verified_too(model: Model, tmp_path: Path, form
     assert len(report.damaged) == 1 and "chunk 0" in report.damaged[0] and target in report.damaged[0]
     (out / target).unlink()
     assert "is missing" in verify_samples(out).damaged[0]
+
+
+@pytest.mark.parametrize("place", ["set", ".", "set/inside", "link"])
+def test_a_set_is_never_merged_onto_itself(model: Model, tmp_path: Path, place: str) -> None:
+    make(model, tmp_path / "set")
+    (tmp_path / "link").symlink_to(tmp_path / "set")
+    (tmp_path / ".synthgen").touch()
+    before = tree(tmp_path / "set")
+    for format_ in ("png", "parquet"):
+        with pytest.raises(UsageError, match="lie in each other"):
+            merge_samples(tmp_path / "set", tmp_path / place, format=format_, force=True)
+    assert tree(tmp_path / "set") == before
+
+
+def test_a_url_of_this_machine_is_a_path(model: Model, tmp_path: Path) -> None:
+    make(model, tmp_path / "set")
+    merge_samples(tmp_path / "set", f"file://{tmp_path}/one", format="npz")
+    assert (tmp_path / "one" / "samples.npz").is_file()
+    assert verify_samples(f"file://{tmp_path}/one").whole
+
+
+def test_a_sparse_member_of_a_tar_is_no_image(model: Model, tmp_path: Path) -> None:
+    """GNU tar can say in a few bytes that a file is a terabyte of zeros."""
+    make(model, tmp_path / "set", "webdataset")
+    shard = tmp_path / "set" / "data" / "train-00000-of-00003.tar"
+    with tarfile.open(shard, "w", format=tarfile.GNU_FORMAT) as tar:
+        member = tarfile.TarInfo("000000000.png")
+        member.type = tarfile.GNUTYPE_SPARSE
+        tar.addfile(member)
+    content = bytearray(shard.read_bytes())
+    content[386:398], content[398:410], content[483:495] = (
+        b"00000000000\0",
+        b"00000000000\0",
+        b"\x80" + b"\0" * 6 + b"\x80\0\0\0\0",
+    )
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content[:512])
+    shard.write_bytes(content)
+    with pytest.raises(SynthgenError, match="where it should be"):
+        merge_samples(tmp_path / "set", tmp_path / "one", format="npz")
+
+
+def test_a_compressed_parquet_is_none_of_ours(model: Model, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    make(model, tmp_path / "set")
+    shard = tmp_path / "set" / "data" / "train-00000-of-00003.parquet"
+    pq.write_table(pq.read_table(shard), shard, compression="zstd")
+    with pytest.raises(SynthgenError, match="compressed"):
+        merge_samples(tmp_path / "set", tmp_path / "one", format="npz")
 
 
 def test_nothing_and_nonsense_are_no_sets(tmp_path: Path) -> None:

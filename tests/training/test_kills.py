@@ -43,7 +43,7 @@ class Trace:
 
     def install(self, patch: Callable[[Any, str, Any], None]) -> None:
         """Put the notes in place with `patch(owner, name, value)`."""
-        import tempfile
+        import secrets
 
         def wrap(owner: Any, name: str, text: Callable[..., str]) -> None:
             real = getattr(owner, name)
@@ -54,7 +54,7 @@ class Trace:
 
             patch(owner, name, noted)
 
-        wrap(tempfile, "mkstemp", lambda **named: "create")
+        wrap(secrets, "token_hex", lambda *given: "create")  # for the name of the temporary file
         wrap(
             os,
             "fsync",
