@@ -18,7 +18,8 @@ def list_checkpoints(run: Path, kind: str = "model") -> list[Path]:
     """Checkpoints of a run folder, newest step first."""
     prefix = "step" if kind == "model" else kind
     found = (run / "checkpoints").glob(f"{prefix}-*.safetensors")
-    return sorted((path for path in found if re.search(r"-\d{8,}\.safetensors$", path.name)), reverse=True)
+    named = [(int(match[1]), path) for path in found if (match := re.search(r"-(\d{8,})\.safetensors$", path.name))]
+    return [path for _, path in sorted(named, reverse=True)]
 
 
 def prune_checkpoints(run: Path, keep: int) -> None:

@@ -48,3 +48,9 @@ def test_pruning_keeps_the_newest_of_each_kind(run: Path) -> None:
     prune_checkpoints(run, 2)
     for kind in ("model", "state"):
         assert list_checkpoints(run, kind) == [checkpoint_path(run, 1200, kind), checkpoint_path(run, 100, kind)]
+
+
+def test_steps_are_compared_as_numbers(run: Path) -> None:
+    path = checkpoint_path(run, 123_456_789)
+    path.touch()
+    assert resolve_run(run) == path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -190,8 +191,8 @@ def _show_result(console: Console, model: Model, plan: SamplePlan, result: Sampl
         console.line(f"  {result.seconds:,.1f} s, {result.images_per_second:,.0f} images/s, grid in {result.grid}")
 
     console.result(document, human, quiet=result.out)
-    source = model.header["data"]["name"]
-    console.next(f"synthgen evaluate --real {source} --fake {result.out}")
+    source = model.header["data"]["name"]  # anybody's text: quoted, so that pasting it runs nothing
+    console.next(shlex.join(["synthgen", "evaluate", "--real", source, "--fake", str(result.out)]))
 
 
 def _show_shards(console: Console, plan: SamplePlan, result: ShardsResult) -> None:
@@ -224,4 +225,4 @@ def _show_shards(console: Console, plan: SamplePlan, result: ShardsResult) -> No
 
     console.result(document, human, quiet=result.out)
     if result.finished:
-        console.next(f"synthgen sample verify {result.out}")
+        console.next(shlex.join(["synthgen", "sample", "verify", result.out]))

@@ -16,7 +16,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, TextIO
 
-from synthgen.console.color import Color, is_terminal, paint, wants_color
+from synthgen.console.color import Color, is_terminal, paint, visible, wants_color
 from synthgen.console.progress import ProgressDisplay
 from synthgen.errors import StoppedError, SynthgenError
 from synthgen.reporting import Progress
@@ -87,6 +87,7 @@ class Console:
     def line(self, text: str = "", style: str | None = None) -> None:
         """One line of the result on stdout, for people only. style: bold, dim, red, green, yellow or cyan."""
         if self.human:
+            text = visible(text)
             print(paint(text, style, wants_color(sys.stdout, self.color)) if style else text)
 
     def table(
@@ -115,7 +116,7 @@ class Console:
         for index, name in enumerate(columns):
             table.add_column(name, justify="right" if index in right else "left", overflow="fold", no_wrap=index == 0)
         for row in rows:
-            table.add_row(*("" if cell is None else str(cell) for cell in row))
+            table.add_row(*("" if cell is None else visible(str(cell)) for cell in row))
         out = self.rich(sys.stdout)
         with out.capture() as capture:
             out.print(table)
@@ -124,17 +125,17 @@ class Console:
     def note(self, text: str) -> None:
         """One sentence on stderr; silent with --quiet."""
         if not self.quiet:
-            self._stderr(text)
+            self._stderr(visible(text))
 
     def warn(self, text: str) -> None:
         """A warning on stderr, also with --quiet."""
-        self._stderr(f"{paint('warning:', 'yellow', wants_color(sys.stderr, self.color))} {text}")
+        self._stderr(f"{paint('warning:', 'yellow', wants_color(sys.stderr, self.color))} {visible(text)}")
 
     def next(self, command: str) -> None:
         """Name the next useful command, on stderr."""
         if self.human:
             colored = wants_color(sys.stderr, self.color)
-            self._stderr(f"{paint('next:', 'green', colored)} {command}")
+            self._stderr(f"{paint('next:', 'green', colored)} {visible(command)}")
 
     def loading(self, *modules: str) -> AbstractContextManager[None]:
         """Say which slow imports come now; silent when they are loaded. Usable with or without `with`."""
@@ -177,13 +178,13 @@ class Console:
         label = paint("stopped:", "yellow", colored) if stopped else paint("error:", "red", colored)
         problems = getattr(error, "problems", ())
         for problem in problems:
-            self._stderr(f"{label} {_wrapped(str(problem))}")
+            self._stderr(f"{label} {_wrapped(visible(str(problem)))}")
             if problem.place.excerpt:
-                self._stderr(paint(problem.place.excerpt, "dim", colored))
+                self._stderr(paint(visible(problem.place.excerpt), "dim", colored))
         if not problems:
-            self._stderr(f"{label} {_wrapped(error.message)}")
+            self._stderr(f"{label} {_wrapped(visible(error.message))}")
         if error.hint:
-            self._stderr(f"{paint('hint:', 'cyan', colored)} {error.hint}")
+            self._stderr(f"{paint('hint:', 'cyan', colored)} {visible(error.hint)}")
         if self.json and not self.reported:
             details = {"message": error.message, "hint": error.hint, "exit_code": int(error.exit_code)}
             listed = {"problems": [problem.to_dict() for problem in problems]} if problems else {}

@@ -14,11 +14,13 @@ import torch
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.generation.engine import Recipe
 from synthgen.generation.numerics import numerics, versions
-from synthgen.generation.writers import check_format
+from synthgen.generation.writers import FORMATS, check_format
 
 if TYPE_CHECKING:
     from synthgen.generation.model import Model
 
+_MOST = 10**12
+"""Samples that a manifest may claim."""
 _PART = 2**18
 """Labels computed at once, at most."""
 
@@ -67,9 +69,15 @@ def plan_from_dict(values: dict[str, Any]) -> SamplePlan:
         recipe["guidance_interval"] = tuple(recipe["guidance_interval"])
         labels = tuple(int(label) for label in values["labels"])
         plan = SamplePlan(**{**values, "recipe": Recipe(**recipe), "labels": labels})
-        whole = isinstance(plan.count, int) and plan.count >= 1 and isinstance(plan.shards, int | None)
-        if not whole or plan.recipe.block_size < 1 or (plan.shards is not None and plan.shards < 1):
-            raise ValueError(f"count {plan.count}, shards {plan.shards}, block size {plan.recipe.block_size}")
+        sizes = (plan.count, plan.recipe.block_size, 1 if plan.shards is None else plan.shards)
+        if not all(isinstance(size, int) and 1 <= size <= _MOST for size in sizes):
+            raise ValueError("count {}, block size {}, shards {}".format(*sizes))
+        texts = (plan.checkpoint_sha256, plan.precision, plan.device, plan.torch, plan.recipe.sampler)
+        tables = (plan.versions, plan.numerics)
+        if plan.format not in FORMATS or not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"format {plan.format!r}")
+        if not all(isinstance(table, dict) for table in tables):
+            raise ValueError("versions and numerics are no tables")
         return plan
     except (KeyError, TypeError, ValueError) as error:
         raise SynthgenError(f"the plan in the manifest cannot be read ({error})") from error

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from synthgen.errors import StoppedError, SynthgenError
+from synthgen.generation.manifest import MANIFEST
 from synthgen.generation.plan import Labels
 from synthgen.generation.reading import Piece, read_pieces
 from synthgen.generation.shards import MISSING, ShardSet, open_set
@@ -100,9 +101,12 @@ def _verify_folder(
 ) -> VerifyReport:
     """A set made by one process: pixels against the hashes of its chunks, labels against the plan."""
     plan, store = target.plan, target.store
-    chunks = list(document.get("chunks", ()))
+    chunks = _chunks(document, store)
     report = VerifyReport(store.url, "chunks", plan.count, len(chunks), bool(document.get("finished")))
-    done = sum(int(chunk["count"]) for chunk in chunks)
+    done = sum(count for _, count, _ in chunks)
+    if report.finished and done != plan.count:
+        report.damaged.append(f"the manifest: it says finished, and describes {done:,} of {plan.count:,} samples")
+        return report
     if not report.finished:
         report.missing.append(f"samples {done:,} to {plan.count - 1:,}: the set is not finished")
         if plan.format != "png":
@@ -111,13 +115,13 @@ def _verify_folder(
         report.extra = sorted(_extra_pictures(store, target))
     pieces = _Pieces(_folder_pieces(target, done), target.labels)
     with reporter.progress("verifying", done, "images") as progress:
-        for index, chunk in enumerate(chunks):
+        for index, (start, count, sha256) in enumerate(chunks):
             if should_stop():
                 raise StoppedError(f"stopped after {index:,} of {len(chunks):,} chunks")
-            start, stop = int(chunk["start"]), int(chunk["start"]) + int(chunk["count"])
+            stop = start + count
             where = f"chunk {index} (samples {start:,} to {stop - 1:,})"
             try:
-                if pieces.sha256(start, stop) != chunk["sha256"]:
+                if pieces.sha256(start, stop) != sha256:
                     report.damaged.append(f"{where}: its pixels are not those that were written")
             except SynthgenError as error:
                 report.damaged.append(f"{where}: {error.message}")
@@ -126,6 +130,17 @@ def _verify_folder(
                 pieces = _Pieces(_folder_pieces(target, done, stop), target.labels, stop)
             progress.update(stop)
     return report
+
+
+def _chunks(document: dict[str, Any], store: Store) -> list[tuple[int, int, str]]:
+    """(start, count, sha256) of each chunk in a manifest. Raises SynthgenError when it does not say."""
+    try:
+        chunks = [(int(chunk["start"]), int(chunk["count"]), str(chunk["sha256"])) for chunk in document["chunks"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise SynthgenError(f"{store.url}/{MANIFEST} does not describe its chunks ({error})") from error
+    if any(count < 1 for _, count, _ in chunks):
+        raise SynthgenError(f"{store.url}/{MANIFEST} describes chunks without samples")
+    return chunks
 
 
 def _folder_pieces(target: ShardSet, done: int, start: int = 0) -> Iterator[Piece]:

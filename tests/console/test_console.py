@@ -171,3 +171,19 @@ def test_on_a_terminal_an_error_breaks_between_words(capsys: Capture, monkeypatc
     assert all(len(line) <= 30 for line in lines[:-1])
     assert " ".join(lines[:-1]) == f"error: {message}"
     assert lines[-1] == f"hint: {hint}"  # whole, to be copied
+
+
+def test_names_cannot_command_the_terminal(capsys: Capture) -> None:
+    """A class name in somebody's checkpoint may hold escape sequences: they are shown, not sent."""
+    hostile = "cat\x1b]0;owned\x07\x9b31m"
+    console = Console(color=Color.always)
+    console.line(hostile, "bold")
+    console.table("t", ["a"], [[hostile]])
+    console.note(hostile)
+    console.warn(hostile)
+    console.next(hostile)
+    console.failure(SynthgenError(hostile, hostile))
+    out, err = capsys.readouterr()
+    for stream, times in ((out, 2), (err, 5)):
+        assert stream.count("cat\\x1b]0;owned\\x07\\x9b31m") == times
+        assert not {"\x07", "\x9b", "\x1b]"} & {stream[i : i + n] for i in range(len(stream)) for n in (1, 2)}

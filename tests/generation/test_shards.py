@@ -285,6 +285,39 @@ def test_a_set_of_one_process_is_verified_too(model: Model, tmp_path: Path, form
     assert "is missing" in verify_samples(out).damaged[0]
 
 
+@pytest.mark.parametrize(
+    ("where", "value", "says"),
+    [
+        ("chunks", [], "describes 0 of 4"),
+        ("chunks", ["x"], "does not describe its chunks"),
+        ("chunks", [{"start": 0, "count": 0, "sha256": ""}], "chunks without samples"),
+        ("plan.format", ["npz"], "cannot be read"),
+        ("plan.count", 10**30, "cannot be read"),
+        ("plan.recipe.block_size", 1.5, "cannot be read"),
+        ("plan.versions", [], "cannot be read"),
+        ("class_names", ["\\ud800", "b"], "does not describe its samples"),
+        ("model.data", None, "does not describe its samples"),
+    ],
+)
+def test_a_manifest_that_lies_is_never_whole(
+    model: Model, tmp_path: Path, where: str, value: object, says: str
+) -> None:
+    out = tmp_path / "set"
+    sample_to_folder(model, out, plan_samples(model, 4, format="npz"))
+    document = json.loads((out / "manifest.json").read_text())
+    *parts, last = where.split(".")
+    inner = document
+    for part in parts:
+        inner = inner[part]
+    inner[last] = value
+    (out / "manifest.json").write_text(json.dumps(document).replace("\\\\ud800", "\\ud800"))
+    try:
+        problems = verify_samples(out).damaged
+    except SynthgenError as error:
+        problems = [error.message]
+    assert len(problems) == 1 and says in problems[0]
+
+
 @pytest.mark.parametrize("place", ["set", ".", "set/inside", "link"])
 def test_a_set_is_never_merged_onto_itself(model: Model, tmp_path: Path, place: str) -> None:
     make(model, tmp_path / "set")
