@@ -36,7 +36,7 @@ generate fashion-1000 10000 fashion-mnist --set data.limit=1000 --budget 10m
 compare leak-free-10000 --steps 300 --real mnist --real-size 10000 --synthetic "$work/mnist-10000-samples"
 compare leak-free-1000 --steps 200 --real mnist --real-size 1000 --synthetic "$work/mnist-1000-samples"
 compare leak-free-100 --steps 200 --real mnist --real-size 100 --synthetic "$work/mnist-100-samples" \
-    --ratio 1,10
+    --ratio 1,10,all --filter confidence
 compare fashion-1000-real --steps 200 --real fashion-mnist --real-size 1000 --synthetic "$work/fashion-1000-samples"
 
 # Naive: the generator saw all 60,000 images, the classifier has 10,000 of them.
