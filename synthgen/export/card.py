@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from synthgen.generation.card import code, plain, table
 from synthgen.generation.engine import Recipe
 
 MODEL_CARD_LICENCE = "The weights carry no licence of their own; whoever trained them decides."
@@ -18,16 +19,16 @@ def model_card(
     header: of the checkpoint. usage: Markdown that shows how to sample. library: `diffusers` or `synthgen`.
     limits: sentences on what this export cannot do.
     """
-    licence = header["data"].get("licence") or "not stated"
+    licence = plain(header["data"].get("licence") or "not stated")
     parts = [
         *_head(header, library),
         "## Use",
         "",
         usage.strip(),
         "",
-        *_section("Data", _data_rows(header)),
-        *_section("Network and training", _training_rows(header)),
-        *_section("Sampler", _recipe_rows(recipe)),
+        *table("Data", _data_rows(header)),
+        *table("Network and training", _training_rows(header)),
+        *table("Sampler", _recipe_rows(recipe)),
         "## Quality",
         "",
         *_quality(header.get("sampler_card")),
@@ -56,10 +57,10 @@ def _head(header: dict[str, Any], library: str) -> list[str]:
         "license: other",
         "---",
         "",
-        f"# {kind} diffusion model of {_data_name(header)}",
+        f"# {kind} diffusion model of {plain(_data_name(header))}",
         "",
         f"Draws {codec['height']} x {codec['width']} {colour} images. Trained with "
-        f"synthgen {header['versions']['synthgen']}.",
+        f"synthgen {plain(header['versions'].get('synthgen', ''))}.",
         "",
     ]
 
@@ -78,11 +79,6 @@ _LIMITS = (
 )
 
 
-def _section(title: str, rows: list[tuple[str, object]]) -> list[str]:
-    lines = [f"| {name} | {value} |" for name, value in rows if value not in (None, "")]
-    return [f"## {title}", "", "| | |", "|---|---|", *lines, ""]
-
-
 def _data_rows(header: dict[str, Any]) -> list[tuple[str, object]]:
     data, names = header["data"], header["class_names"]
     shown = ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")
@@ -91,7 +87,7 @@ def _data_rows(header: dict[str, Any]) -> list[tuple[str, object]]:
         ("split", data["split"]),
         ("images", f"{data['count']:,}"),
         ("classes", shown),
-        ("fingerprint", f"`{data['fingerprint']}`"),
+        ("fingerprint", code(data["fingerprint"])),
     ]
 
 
@@ -125,4 +121,4 @@ def _quality(card: Any) -> list[str]:
     """The measurements in the checkpoint's sampler card, if it has any."""
     if not isinstance(card, dict) or not card:
         return ["Not measured when this was exported. `synthgen evaluate` measures it."]
-    return ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in card.items())]
+    return ["| | |", "|---|---|", *(f"| {plain(name)} | {plain(value)} |" for name, value in card.items())]

@@ -13,7 +13,7 @@ from synthgen.generation.plan import SamplePlan
 
 _SIZES = (1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
 _SHORT = ("1K", "10K", "100K", "1M", "10M", "100M", "1B")
-_LONGEST = 300
+_LONGEST = 1000
 """Characters of a text that is shown."""
 _PATHS = {"parquet": "data/*.parquet", "webdataset": "data/*.tar", "png": "*/*.png"}
 
@@ -32,10 +32,11 @@ def data_card(plan: SamplePlan, origin: Origin, counts: dict[str, int]) -> str:
             f"# Synthetic {plain(name)}",
             "",
             f"{plan.count:,} synthetic {colour} images, {height} x {width}, drawn from a diffusion model that was "
-            f"trained on {_number(data.get('count'))} images of {plain(name)}. No image in it is a photograph or a scan.",
+            f"trained on {_number(data.get('count'))} images of {plain(name)}. No image in it is a "
+            "photograph or a scan.",
             "",
-            *_table("How it was made", _making(plan, training)),
-            *_table("Data that the model was trained on", _source(data, name)),
+            *table("How it was made", _making(plan, training)),
+            *table("Data that the model was trained on", _source(data, name)),
             *_classes(counts),
             "## Limits",
             "",
@@ -83,8 +84,11 @@ def _size(count: int) -> str:
     return f"{_SHORT[index - 1]}<n<{_SHORT[index]}" if index < len(_SIZES) else "n>1B"
 
 
-def _table(title: str, rows: list[tuple[str, object]]) -> list[str]:
-    cells = [(plain(name), value if isinstance(value, _Code) else plain(value)) for name, value in rows]
+def table(title: str, rows: list[tuple[str, object]]) -> list[str]:
+    """A section with a table of names and values; empty values are left out."""
+    cells = [
+        (plain(name), value if isinstance(value, _Code) else plain(value)) for name, value in rows if value is not None
+    ]
     lines = [f"| {name} | {value} |" for name, value in cells if value]
     return [f"## {title}", "", "| | |", "|---|---|", *lines, ""]
 
@@ -92,7 +96,7 @@ def _table(title: str, rows: list[tuple[str, object]]) -> list[str]:
 def _making(plan: SamplePlan, training: dict[str, Any]) -> list[tuple[str, object]]:
     recipe = plan.recipe
     return [
-        ("checkpoint", _code(f"sha256:{plan.checkpoint_sha256}")),
+        ("checkpoint", code(f"sha256:{plan.checkpoint_sha256}")),
         ("training steps", _number(training.get("steps"))),
         ("sampler", f"{recipe.sampler}, {recipe.steps} steps"),
         ("guidance scale", recipe.guidance_scale),
@@ -110,7 +114,7 @@ def _source(data: dict[str, Any], name: str) -> list[tuple[str, object]]:
         ("split", data.get("split", "")),
         ("images", _number(data.get("count"))),
         ("licence", data.get("licence") or "not stated"),
-        ("fingerprint", _code(str(data.get("fingerprint", "")))),
+        ("fingerprint", code(str(data.get("fingerprint", "")))),
     ]
 
 
@@ -120,14 +124,14 @@ def _classes(counts: dict[str, int]) -> list[str]:
     shown = list(counts.items())[:100]
     rows: list[tuple[str, object]] = [(name, f"{count:,}") for name, count in shown]
     rest = [f"... and {len(counts) - len(shown)} more, in `manifest.json`.", ""] if len(counts) > len(shown) else []
-    return [*_table("Classes", rows), *rest]
+    return [*table("Classes", rows), *rest]
 
 
 class _Code(str):
     """Markdown that was made here."""
 
 
-def _code(text: str) -> _Code:
+def code(text: str) -> _Code:
     """Hashes and the like in a code span."""
     kept = "".join(letter for letter in text[:_LONGEST] if letter.isascii() and (letter.isalnum() or letter in ":.-_"))
     return _Code(f"`{kept}`" if kept else "")

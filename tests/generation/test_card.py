@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from synthgen.export.card import model_card
 from synthgen.generation.card import data_card, quoted
 from synthgen.generation.manifest import Origin, origin_of
 from synthgen.generation.model import load
@@ -50,6 +51,16 @@ def test_names_add_nothing_to_the_card(made: tuple[SamplePlan, Origin]) -> None:
     assert "<" not in body and "\n# Title" not in body
     unescaped = body.replace("\\\\", "").replace("\\[", "").replace("\\]", "").replace("\\`", "")
     assert "[" not in unescaped and "](" not in unescaped
+
+
+def test_names_add_nothing_to_the_card_of_a_model(tiny_run: Path) -> None:
+    model = load(tiny_run, device="cpu")
+    data = {**model.header["data"], "name": HOSTILE, "split": HOSTILE, "licence": HOSTILE, "fingerprint": HOSTILE}
+    header = {**model.header, "data": data, "class_names": [HOSTILE], "sampler_card": {HOSTILE: HOSTILE}}
+    card = model_card(header, model.recipe(), "Use it.", library="synthgen")
+    assert front_matter(card)["license"] == "other"
+    body = card.split("---\n", 2)[2]
+    assert "<" not in body and "\n# Title" not in body and "](" not in body.replace("\\]", "")
 
 
 def test_a_card_needs_nothing_that_a_checkpoint_may_lack(made: tuple[SamplePlan, Origin]) -> None:
