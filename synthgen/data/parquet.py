@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 SUFFIX = ".parquet"
 _IMAGES = ("image", "img", "images", "picture")
 _LABELS = ("label", "labels", "fine_label", "class", "target", "cls")
+_FEW_ROWS = 10_000
 _HELD = 3
 """Row groups in memory at once: the one that is read, and those that other threads are about to leave or enter."""
 
@@ -64,7 +65,7 @@ class ParquetStore:
         self.labels: list[Label] = []
         self.class_names: tuple[str, ...] = ()
         self._shards = list(shards)
-        self._columns: list[str] = []
+        self._columns: list[tuple[str, str]] = []  # a shard's column of images, and what in it are the bytes
         self._held: OrderedDict[tuple[int, int], pyarrow.Array] = OrderedDict()
         self._lock = threading.Lock()
         for number, shard in enumerate(self._shards):
@@ -77,7 +78,8 @@ class ParquetStore:
             if image is None or not _is_image(schema.field(image).type):
                 kinds = ", ".join(f"{field.name} ({field.type})" for field in schema)
                 raise UsageError(f"{shard} has no column of images: its columns are {kinds or 'none'}", _LAYOUT)
-            self._columns.append(image)
+            self._columns.append((image, image if _is_plain(schema.field(image).type) else f"{image}.bytes"))
+            _check_rows(shard, file.metadata.num_rows)
             label = next((name for name in _LABELS if name in schema.names), None)
             names = _class_names(schema.metadata, label)
             if number and names != self.class_names:
@@ -95,14 +97,17 @@ class ParquetStore:
             self.labels += _labels(file, label, shard)
 
     @contextmanager
-    def _file(self, number: int) -> Iterator[Any]:
-        """An open file. Raises UsageError when it is no Parquet file, or is damaged."""
+    def _file(self, number: int, image: str | None = None) -> Iterator[Any]:
+        """An open file; the column `image` stays a dictionary where it is one, or a few bytes become terabytes.
+
+        Raises UsageError when it is no Parquet file, or is damaged.
+        """
         parquet = _pyarrow()
         import pyarrow
 
         shard = self._shards[number]
         try:
-            with parquet.ParquetFile(shard) as file:
+            with parquet.ParquetFile(shard, read_dictionary=image and [image]) as file:
                 yield file
         except (OSError, pyarrow.ArrowException) as error:
             reason = str(error).splitlines()[0]
@@ -127,8 +132,9 @@ class ParquetStore:
         with self._lock:
             if (shard, group) not in self._held:
                 try:
-                    with self._file(shard) as file:
-                        table = file.read_row_group(group, columns=[self._columns[shard]])
+                    name, leaf = self._columns[shard]
+                    with self._file(shard, leaf) as file:
+                        table = file.read_row_group(group, columns=[name])
                 except UsageError as error:
                     raise OSError(error.message) from error
                 column = table.column(0).combine_chunks()
@@ -148,12 +154,23 @@ class ParquetStore:
         return stat.st_size, stat.st_mtime_ns
 
 
+def _check_rows(shard: Path, rows: int) -> None:
+    """Refuse a file with more rows than bytes: no image is that small, and each row costs memory. Raises UsageError."""
+    stored = shard.stat().st_size
+    if rows > max(stored, _FEW_ROWS):
+        raise UsageError(f"{shard} is a decompression bomb: {stored:,} bytes that claim {rows:,} images")
+
+
 def _is_image(kind: Any) -> bool:
     from pyarrow import types
 
-    if types.is_struct(kind):
-        place = kind.get_field_index("bytes")
-        return place >= 0 and _is_image(kind.field(place).type)
+    place = kind.get_field_index("bytes") if types.is_struct(kind) else -1
+    return _is_plain(kind.field(place).type if place >= 0 else kind)
+
+
+def _is_plain(kind: Any) -> bool:
+    from pyarrow import types
+
     return bool(types.is_binary(kind) or types.is_large_binary(kind))
 
 
@@ -169,6 +186,16 @@ def _class_names(metadata: dict[bytes, bytes] | None, label: str | None) -> tupl
     return tuple(str(name) for name in names)
 
 
+def _texts(column: Any) -> list[Label]:
+    """A column of texts; each distinct one is held once."""
+    found: list[Label] = []
+    for chunk in column.chunks:
+        values = chunk.dictionary.to_pylist() if hasattr(chunk, "dictionary") else chunk.to_pylist()
+        rows = chunk.indices.to_pylist() if hasattr(chunk, "dictionary") else range(len(values))
+        found += [None if row is None else values[row] for row in rows]
+    return found
+
+
 def _labels(file: Any, column: str | None, shard: Path) -> list[Label]:
     rows = file.metadata.num_rows
     if column is None:
@@ -180,6 +207,11 @@ def _labels(file: Any, column: str | None, shard: Path) -> list[Label]:
         kind = kind.value_type
     if not (types.is_integer(kind) or types.is_string(kind) or types.is_large_string(kind)):
         raise UsageError(f"{shard}: the column {column} is of type {kind}; labels are whole numbers or texts")
-    found: list[Label] = file.read(columns=[column]).column(0).to_pylist()
+    found: list[Label]
+    if not types.is_integer(kind):
+        with _pyarrow().ParquetFile(shard, read_dictionary=[column]) as texts:
+            found = _texts(texts.read(columns=[column]).column(0))
+    else:
+        found = file.read(columns=[column]).column(0).to_pylist()
     hidden = np.array([label == -1 for label in found])
     return [None] * rows if len(hidden) and hidden.all() else found  # -1 throughout: labels that were withheld

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from synthgen.data import load_images
+from synthgen.data.parquet import ParquetStore
 from synthgen.errors import SynthgenError, UsageError
 
 pa = pytest.importorskip("pyarrow")
@@ -158,3 +159,38 @@ def test_without_the_extra_its_line_is_named(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(SynthgenError) as error:
         load_images(path)
     assert error.value.hint == 'pip install "synthgen[parquet]"'
+
+
+def test_a_value_that_a_dictionary_repeats_is_held_once(tmp_path: Path) -> None:
+    """A few hundred bytes can say "these 8 MiB, 100 times": as one array of binaries they would take 800."""
+    value, count = bytes(8 * 2**20), 100
+    table = pa.table({"image": [{"bytes": value, "path": None}] * count, "label": ["x" * 2**20] * count})
+    path = tmp_path / "a.parquet"
+    pq.write_table(table, path, compression="zstd", dictionary_pagesize_limit=2**30)
+    del table
+    assert path.stat().st_size < 2000
+    before = pa.total_allocated_bytes()
+    store = ParquetStore(path, [path])
+    assert len(store.open(store.names()[7]).read()) == len(value)
+    assert pa.total_allocated_bytes() - before < 64 * 2**20
+    assert len({id(label) for label in store.labels}) == 1
+
+
+def test_more_rows_than_bytes_are_a_bomb(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"image": pa.nulls(100_000, pa.binary())}), path, compression="zstd")
+    with pytest.raises(UsageError, match="100,000 images"):
+        load_images(path)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_a_dictionary_that_was_given_up_halfway_is_read(tmp_path: Path, large: bool) -> None:
+    """What pyarrow writes once a dictionary is full: a part of the column as numbers, the rest as it is."""
+    kind = pa.large_binary() if large else pa.binary()
+    cells = pa.array([{"bytes": png(image)} for image in IMAGES], pa.struct([("bytes", kind)]))
+    labels = ["b", "a"] * 5
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"image": cells, "label": labels}), path, dictionary_pagesize_limit=1, write_batch_size=2)
+    data = load_images(path)
+    np.testing.assert_array_equal(data.images, IMAGES)
+    assert data.labels is not None and [data.class_names[label] for label in data.labels] == labels
