@@ -247,9 +247,10 @@ class RemoteStore:
         """Nothing: object stores have no folders."""
 
     def clear(self) -> None:
+        """Not `self.root` itself: that may be a bucket."""
         with self._errors():
-            if self.entries():
-                self.fs.rm(self.root, recursive=True)
+            if found := self.entries():
+                self.fs.rm([f"{self.root}/{name}" for name in found], recursive=True)
 
     @contextmanager
     def workspace(self, name: str) -> Iterator[Path]:

@@ -124,6 +124,18 @@ def test_a_bucket_that_is_not_there_is_said_before_any_work(model: Model, s3: st
         sample_to_shards(model, "s3://no-such-bucket/set", plan_samples(model, 70, format="npz", shards=2))
 
 
+def test_a_bucket_outlives_its_set(model: Model, s3: str) -> None:
+    import botocore.session
+
+    botocore.session.get_session().create_client("s3").create_bucket(Bucket="whole-bucket")
+    bucket = "s3://whole-bucket"
+    plan = plan_samples(model, 20, seed=2, format="parquet", shards=1)
+    sample_to_shards(model, bucket, plan)
+    other = plan_samples(model, 20, seed=3, format="parquet", shards=1)
+    assert sample_to_shards(model, bucket, other, force=True).finished
+    assert verify_samples(bucket).whole
+
+
 def test_a_place_of_somebody_else_is_left_alone(model: Model, memory: str) -> None:
     open_store(memory).write("thesis.tex", b"years")
     plan = plan_samples(model, 20, format="npz", shards=1)
