@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the figures of augmentation.md: about three hours of one core, of which half an hour each is the two long trainings.
+# Makes the figures of augmentation.md; the generators alone are trained for an hour and a half.
 #
 #   docs/results/augmentation.sh [FOLDER]        (default: augmentation-study)
 #
