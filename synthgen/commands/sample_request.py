@@ -81,10 +81,12 @@ def read_request(
         raise UsageError(f"--count must be 1 or more, not {count}")
     if shards is not None and shard_size is not None:
         raise UsageError("--shards and --shard-size both say how the set is cut: give one of them")
+    from synthgen.generation.storage import is_remote
+
     out = out.removeprefix("file://")
     cut = shards is not None or shard_size is not None
     part = part_from_flag(shard) if shard else part_from_environment(os.environ, cut=cut)
-    remote = "://" in out
+    remote = is_remote(out)
     in_shards = cut or part is not None or remote or format_ in _CONTAINERS
     if part is not None and part.total == 1 and not (cut or remote or format_ in _CONTAINERS):
         in_shards = False  # --shard 0/1: everything, here

@@ -123,22 +123,23 @@ def train(
         from synthgen.training.run import train as train_core
         from synthgen.training.together import together
 
-        images = load_data(settings, console.reporter if speaks else None)
-        if dry_run:
-            _show_plan(console, run, settings, images, device, launch)
-            return
-        with stoppable(resume_command()) as stop, together(launch, settings, device, console.reporter) as world:
-            result = train_core(
-                settings,
-                run,
-                resume=resume,
-                force=force,
-                device=device,
-                data=images,
-                reporter=console.reporter,
-                should_stop=stop,
-                world=world,
-            )
+        with stoppable(resume_command()) as stop:
+            images = load_data(settings, console.reporter if speaks else None, stop)
+            if dry_run:
+                _show_plan(console, run, settings, images, device, launch)
+                return
+            with together(launch, settings, device, console.reporter) as world:
+                result = train_core(
+                    settings,
+                    run,
+                    resume=resume,
+                    force=force,
+                    device=device,
+                    data=images,
+                    reporter=console.reporter,
+                    should_stop=stop,
+                    world=world,
+                )
         if speaks:
             _show_result(console, result, conditional=bool(images.class_names))
 

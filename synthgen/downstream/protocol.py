@@ -12,6 +12,7 @@ from synthgen.checkpoints import read_header
 from synthgen.config.schema import Config
 from synthgen.data.dataset import ImageData
 from synthgen.data.subset import stratified_subset
+from synthgen.downstream.factories import resolve_classifier
 from synthgen.downstream.images import RealSides, choose_real, run_augmentation
 from synthgen.downstream.leaks import Provenance, check_leak, provenance
 from synthgen.downstream.result import Augmentation, Design
@@ -77,6 +78,10 @@ class Request:
             raise UsageError("--train-generator needs --out: the generator and its samples are kept there")
         if not self.train_generator and (self.budget or self.overrides):
             raise UsageError("--budget and --set are those of --train-generator, which was not given")
+        if self.imbalance is not None and self.design.ratios != (None,):
+            raise UsageError(
+                "--ratio and --imbalance do not go together: rare classes are filled up, no more and no less"
+            )
         check_is_images("--real", self.real)
         if self.test is not None:
             check_is_images("--test", self.test)
@@ -114,6 +119,7 @@ def run_protocol(
             trial.generator, sides.whole, sides.train, sides.test, test_from_real=sides.cut, thinned=bool(sides.rare)
         )
         leak.require(allow_leak=request.design.allow_leak)
+        _check_classifier(request.design, sides)
     store = Store()
     if request.out is not None:
         prepare_output(request.out, force=force, resume=resume)
@@ -135,6 +141,14 @@ def run_protocol(
             )
         )
     return tuple(results)
+
+
+def _check_classifier(design: Design, sides: RealSides) -> None:
+    """Build it once, so that a wrong one is refused before a generator is trained."""
+    height, width, channels = sides.train.shape
+    resolve_classifier(design.classifier).build(
+        (channels, height, width), len(sides.whole.class_names), design.seeds[0]
+    )
 
 
 class _Work:

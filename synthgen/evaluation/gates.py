@@ -14,6 +14,9 @@ from synthgen.evaluation.result import Evaluation, GateResult, Metric
 FIGURES = tuple(name for measure in MEASURES for name in measure.gives)
 """What a gate may name."""
 
+SHARES = ("precision", "recall", "coverage", "agreement", "memorised", "nearer", "duplicates", "modes", "ndb")
+"""Figures between 0 and 1."""
+
 _FORM = re.compile(r"\s*([A-Za-z_][\w-]*)\s*(>=|<=|>|<)\s*(.+?)\s*")
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 _EXAMPLES = "write for instance fid>30, memorised>1%, recall<0.5 or fid>3*floor"
@@ -70,7 +73,20 @@ def _parse(text: str) -> Gate:
         number, factor = number[:-1].strip(), 0.01
     if _NUMBER.fullmatch(number) is None:
         raise UsageError(f"the gate '{text}' has no limit that can be read: '{limit}'", _EXAMPLES)
-    return Gate(text.strip(), name, comparison, factor * float(number), of_floor)
+    value = factor * float(number)
+    if not of_floor and name in SHARES and _is_idle(comparison, value):
+        raise UsageError(
+            f"the gate '{text}' says the same of all images: {name} is a share between 0 and 1",
+            f"write {name}{comparison}{number}% for percent" if factor == 1.0 else None,
+        )
+    if not math.isfinite(value):
+        raise UsageError(f"the gate '{text}' has no limit that can be read: '{limit}'", _EXAMPLES)
+    return Gate(text.strip(), name, comparison, value, of_floor)
+
+
+def _is_idle(comparison: str, limit: float) -> bool:
+    """Whether a gate on a share can never fail, or never hold: `memorised>1` meant percent."""
+    return not 0.0 <= limit <= 1.0 or (comparison, limit) in ((">", 1.0), ("<", 0.0))
 
 
 def judge(gates: Sequence[Gate], metrics: dict[str, Metric]) -> tuple[GateResult, ...]:
@@ -83,14 +99,14 @@ def _judge(gate: Gate, metric: Metric | None) -> GateResult:
         raise UsageError(f"the gate '{gate.text}' cannot be judged: these images give no {gate.figure}")
     if gate.of_floor and metric.floor is None:
         raise UsageError(f"the gate '{gate.text}' cannot be judged: {gate.figure} has no floor here")
-    limit = gate.limit * (metric.floor or 0.0) if gate.of_floor else gate.limit
+    limit = gate.limit * _floor(metric) if gate.of_floor else gate.limit
     value = metric.value
     failed = {
         ">": value > limit,
         ">=": value >= limit,
         "<": value < limit,
         "<=": value <= limit,
-    }[gate.comparison] or math.isnan(value)
+    }[gate.comparison] or not math.isfinite(value - limit)
     sentence = _sentence(gate, metric, limit, failed)
     return GateResult(gate.text, gate.figure, value, limit, not failed, sentence)
 
@@ -99,9 +115,15 @@ def _sentence(gate: Gate, metric: Metric, limit: float, failed: bool) -> str:
     written = _percent if metric.share else _plain
     side = "above" if metric.value > limit else "below" if metric.value < limit else "at"
     by = "" if side == "at" else f"{written(abs(metric.value - limit))} "
-    origin = f" ({gate.limit:g} times the floor of {written(metric.floor or 0.0)})" if gate.of_floor else ""
+    origin = f" ({gate.limit:g} times the floor of {written(_floor(metric))})" if gate.of_floor else ""
     head = f"{gate.text} {'fails' if failed else 'holds'}: {metric.title} is {written(metric.value)}"
     return f"{head}, {by}{side} the limit of {written(limit)}{origin}"
+
+
+def _floor(metric: Metric) -> float:
+    """The floor that a gate multiplies. Unbiased figures (KID) may fall below 0 by chance: that is 0, not a minus."""
+    floor = metric.floor or 0.0
+    return 0.0 if floor < 0.0 else floor
 
 
 def _plain(value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -35,6 +35,18 @@ class _Data(BaseModel):
     licence: str = ""
 
 
+class _Training(BaseModel):
+    """How the weights came to be: shown to people."""
+
+    steps: int = Field(ge=0)
+    images_seen: int = Field(ge=0)
+    seconds: float = Field(ge=0, allow_inf_nan=False)
+    loss: float | None
+    finished: bool
+    device: str
+    precision: str
+
+
 class ModelHeader(BaseModel):
     """The parts of a model's header that are relied on; further entries are kept as they are."""
 
@@ -43,7 +55,7 @@ class ModelHeader(BaseModel):
     class_names: tuple[_Name, ...] = Field(max_length=100_000)
     sigma_data: float = Field(gt=0, le=1e6, allow_inf_nan=False)
     data: _Data
-    training: dict[str, Any]
+    training: _Training
     versions: dict[str, str]
 
     @property

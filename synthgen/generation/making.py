@@ -108,6 +108,7 @@ class _Work:
             raise UsageError(f"{name}: {state.problem}", f"remove it and its data from {self.target.store.url}")
         if state.problem != MISSING:
             self.reporter.warn(f"shard {shard} of {self.target.total} is made again: {state.problem}")
+            self.target.forget(shard)
         start, stop = self.target.plan.bounds(shard)
         engine = self.model.engine(self.target.plan.recipe)
         blocks = engine.span(start, stop, self.target.labels, self.target.plan.seed)

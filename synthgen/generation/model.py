@@ -105,7 +105,7 @@ class Model:
         if isinstance(label, str) and label in self.class_names:
             return self.class_names.index(label)
         text = str(label)
-        if text.isdigit() and int(text) < len(self.class_names):
+        if text.isascii() and text.isdigit() and int(text) < len(self.class_names):
             return int(text)
         known = ", ".join(self.class_names[:20]) + (", ..." if len(self.class_names) > 20 else "")
         raise UsageError(f"unknown class '{label}'{nearest(text, self.class_names)}", f"this model knows: {known}")

@@ -108,6 +108,10 @@ class ShardSet:
                 return ShardState(f"{file['name']} is damaged", record)
         return ShardState(None, record)
 
+    def forget(self, shard: int) -> None:
+        """Take away the manifest of a damaged shard: whoever finishes the set meanwhile must not count it as there."""
+        self.store.remove(self.manifest_name(shard))
+
     def record(self, shard: int) -> dict[str, Any]:
         """A shard's own manifest. Raises SynthgenError: "missing", or what is wrong with it."""
         data = read(self.store, self.manifest_name(shard))

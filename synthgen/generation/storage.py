@@ -12,7 +12,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -41,6 +41,9 @@ class Store(Protocol):
 
     def write(self, name: str, data: bytes) -> None:
         """Write an object whole."""
+
+    def remove(self, name: str) -> None:
+        """Remove an object, if it is there."""
 
     def prepare(self) -> None:
         """Make the place, which may be there already."""
@@ -131,6 +134,9 @@ class LocalStore:
 
     def write(self, name: str, data: bytes) -> None:
         atomic_write(self.root / name, data)
+
+    def remove(self, name: str) -> None:
+        (self.root / name).unlink(missing_ok=True)
 
     def prepare(self) -> None:
         prepare_output(self.root, resume=True)
@@ -242,6 +248,10 @@ class RemoteStore:
                 self.fs.pipe_file(f"{self.root}/{name}", data)
             except FileNotFoundError as error:
                 raise SynthgenError(f"{self.url}: {error}", "make the bucket first, or correct --out") from error
+
+    def remove(self, name: str) -> None:
+        with self._errors(), suppress(FileNotFoundError):
+            self.fs.rm_file(f"{self.root}/{name}")
 
     def prepare(self) -> None:
         """Nothing: object stores have no folders."""

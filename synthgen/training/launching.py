@@ -75,7 +75,7 @@ def plan_launch(
                 f"--nodes {nodes} needs a launcher that starts synthgen on every node",
                 f"torchrun --nnodes {nodes} --nproc-per-node {devices or 1} ... -m synthgen train ..., or srun",
             )
-        rank = int(environment.get("LOCAL_RANK", 0)) if _child(environment) else 0
+        rank = _number(environment, "LOCAL_RANK", 0) if _child(environment) else 0
         found = Launch("self", devices or 1, 1, rank, rank, "")
     for flag, asked, there in (("--devices", devices, found.devices), ("--nodes", nodes, found.nodes)):
         if asked is not None and asked != there:
@@ -91,11 +91,18 @@ def plan_launch(
     return replace(found, strategy=strategy or "ddp")
 
 
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    try:
+        return int(environment.get(name, default))
+    except ValueError as error:
+        raise UsageError(f"the environment says {name}={environment[name]}, which is no number") from error
+
+
 def _launcher(environment: Mapping[str, str]) -> Launch | None:
     """What torchrun or srun says of this process."""
 
     def number(name: str, default: int = 1) -> int:
-        return int(environment.get(name, default))
+        return _number(environment, name, default)
 
     if "TORCHELASTIC_RUN_ID" in environment:
         size, devices = number("WORLD_SIZE"), number("LOCAL_WORLD_SIZE")

@@ -48,7 +48,7 @@ class TrainResult:
     skipped: int = 0
 
 
-def load_data(config: Config, reporter: Reporter | None = None) -> ImageData:
+def load_data(config: Config, reporter: Reporter | None = None, should_stop: ShouldStop = never_stop) -> ImageData:
     """The training images that a config names, at a size that the network can halve as often as it must."""
     settings = config.data
     reporter = reporter or NullReporter()
@@ -62,6 +62,7 @@ def load_data(config: Config, reporter: Reporter | None = None) -> ImageData:
             limit=settings.limit,
             max_bad=settings.max_bad,
             reporter=reporter,
+            should_stop=should_stop,
         )
 
     data = at(settings.image_size)
@@ -125,7 +126,7 @@ def train(
     reporter = (reporter if world.main else None) or NullReporter()
     if world.main:
         check_output(out, force=force, resume=resume)
-    data = data or load_data(config, reporter)
+    data = data or load_data(config, reporter, should_stop)
     codec, class_names = plan(config, data)
     check_share(config, world.size)
     torch.manual_seed(config.training.seed)  # initial weights and dropout
@@ -208,6 +209,9 @@ def _newest_state(out: Path, saver: Saver, reporter: Reporter) -> tuple[Header |
             header, tensors = load_state(path)
         except SynthgenError as error:
             reporter.warn(f"{error.message}; trying the checkpoint before it")
+            path.replace(
+                path.with_suffix(".damaged")
+            )  # kept for whoever wants to know, and no longer one of the newest
             continue
         saver.check_same(header, path)
         return header, tensors

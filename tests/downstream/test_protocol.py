@@ -53,6 +53,8 @@ def test_requests_that_cannot_work_are_refused(corners_npz: Path, made: str, tin
         (replace(good, synthetic=(str(tiny_run),), out=tmp_path / "r"), "leak: .* tested on: the result is void"),
         (replace(good, synthetic=(str(tiny_run),), test=made, real_sizes=(60,)), "leak: .* trained on 256 real images"),
         (replace(good, synthetic=(str(tiny_run),), test=made, imbalance=Imbalance(share=0.5)), "leak: .* 256 real"),
+        (replace(good, design=quick(0, classifier="nope"), out=tmp_path / "r"), "there is no 'nope'"),
+        (replace(good, design=quick(0, classifier="math:hypot"), out=tmp_path / "r"), "building it .* failed"),
         (replace(good, real=made, test=real, synthetic=(str(tiny_run),)), "leak: .* tested on"),
     ):
         with pytest.raises(UsageError, match=said):

@@ -9,7 +9,7 @@ import pytest
 from synthgen.data.dataset import ImageData
 from synthgen.errors import ExitCode, GateError, UsageError
 from synthgen.evaluation.extractors import Extractor
-from synthgen.evaluation.gates import check_gates, judge, parse_gates
+from synthgen.evaluation.gates import SHARES, check_gates, judge, parse_gates
 from synthgen.evaluation.images import evaluate_images
 from synthgen.evaluation.result import Metric
 from tests.evaluation.conftest import blobs
@@ -36,11 +36,40 @@ def _metric(name: str, value: float, floor: float | None = None, *, share: bool 
         ("fid>floor", 1.1, 1.0, False),
         ("fid>-1", -2.0, None, True),
         ("fid<30", float("nan"), None, False),
+        ("fid>3*floor", 1.0, float("nan"), False),
+        ("fid<3*floor", 1.0, float("nan"), False),
     ],
 )
 def test_a_gate_fails_when_its_condition_holds(text: str, value: float, floor: float | None, passed: bool) -> None:
     (found,) = judge(parse_gates([text]), {"fid": _metric("fid", value, floor)})
     assert found.passed is passed and found.figure == "fid" and found.gate == text.strip()
+
+
+def test_a_floor_below_0_by_chance_counts_as_0() -> None:
+    better, worse = _metric("kid", -1.5e-5, -1e-5), _metric("kid", 1e-3, -1e-5)
+    gates = parse_gates(["kid>2*floor"])
+    assert judge(gates, {"kid": better})[0].passed and not judge(gates, {"kid": worse})[0].passed
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("memorised>1", "memorised>1%"),
+        ("memorised>5", "memorised>5%"),
+        ("recall<50", "recall<50%"),
+        ("recall<0", None),
+        ("memorised>100%", None),
+    ],
+)
+def test_a_gate_on_a_share_beyond_1_is_refused_as_it_can_only_hold_or_fail(text: str, hint: str | None) -> None:
+    with pytest.raises(UsageError, match="a share between 0 and 1") as caught:
+        parse_gates([text])
+    assert hint is None or hint in str(caught.value.hint)
+
+
+def test_gates_know_which_figures_are_shares(real: ImageData, extractor: Extractor) -> None:
+    found = evaluate_images(real, blobs(200, seed=9), features=extractor, cache=False).metrics
+    assert {name for name, one in found.items() if one.share} == set(SHARES) & set(found)
 
 
 def test_shares_may_be_in_percent_and_are_said_in_percent() -> None:

@@ -74,6 +74,8 @@ def test_labels_by_index_name_and_sequence(model: Model) -> None:
         model.sample(1, labels="botom")
     with pytest.raises(UsageError, match="unknown class '2'"):
         model.sample(1, labels=2)
+    with pytest.raises(UsageError, match="unknown class '¹'"):  # a digit to Unicode, no number to Python
+        model.sample(1, labels="¹")
 
 
 def test_guidance_is_a_change_only_inside_its_interval(model: Model) -> None:

@@ -118,7 +118,6 @@ class Ordeal:
     random: random.Random
     blows: int = 0
     runs: int = 0
-    felled: int = 0  # attempts that ended before their time
     leftovers: int = 0  # half-written files that attempts left behind and later ones removed
     faults: list[str] = field(default_factory=list)
 
@@ -142,11 +141,11 @@ class Ordeal:
             while code != FINISHED:
                 before = newest_step(out) if out.exists() else 0
                 child = fork_training(self.config, self.data, out)
-                if self.blows < blows:
-                    self.blows += deal.on(child, self.random.uniform(0, 0.7 * seconds), self)
+                struck = self.blows < blows and deal.on(child, self.random.uniform(0, 0.7 * seconds), self)
                 code = wait(child)
                 deal.undo(self)
-                self.felled += code not in (FINISHED, BROKEN)
+                # A blow counts when it cut an attempt short: an attempt may have come to its end in spite of it.
+                self.blows += struck and code not in (FINISHED, BROKEN)
                 self.leftovers += len(list(out.rglob(".*.tmp"))) if out.exists() else 0
                 if code == BROKEN:
                     self.faults.append(f"run {self.runs}: an exception that is no SynthgenError")
@@ -163,10 +162,10 @@ class Ordeal:
 
 
 class Blow:
-    """What is done to a running child after `delay` seconds; `on` returns 1 when it struck, 0 when it came too late."""
+    """What is done to a running child after `delay` seconds; `on` returns whether it struck, or came too late."""
 
     @staticmethod
-    def on(child: int, delay: float, ordeal: Ordeal) -> int:
+    def on(child: int, delay: float, ordeal: Ordeal) -> bool:
         raise NotImplementedError
 
     @staticmethod
@@ -178,25 +177,25 @@ class Kill(Blow):
     """SIGKILL."""
 
     @staticmethod
-    def on(child: int, delay: float, ordeal: Ordeal) -> int:
+    def on(child: int, delay: float, ordeal: Ordeal) -> bool:
         time.sleep(delay)
         if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
-            return 0
+            return False
         os.kill(child, signal.SIGKILL)
-        return 1
+        return True
 
 
 class FillDisk(Blow):
     """Take all the room on the disk but a random rest, smaller than a checkpoint or two."""
 
     @staticmethod
-    def on(child: int, delay: float, ordeal: Ordeal) -> int:
+    def on(child: int, delay: float, ordeal: Ordeal) -> bool:
         time.sleep(delay)
         rest = ordeal.random.randrange(0, 400_000)
         with suppress(OSError), (ordeal.folder / "filler").open("wb", buffering=0) as file:  # the child may be quicker
             while (room := shutil.disk_usage(ordeal.folder).free - rest) > 0:
                 file.write(bytes(min(room, 2**20)))
-        return 1
+        return True
 
     @staticmethod
     def undo(ordeal: Ordeal) -> None:
@@ -222,7 +221,7 @@ def small_disk() -> Iterator[Path | None]:
 def report(what: str, ordeal: Ordeal) -> list[str]:
     """Print one line; returns the faults."""
     print(
-        f"{ordeal.blows} {what} over {ordeal.runs} runs, {ordeal.felled} attempts cut short, "
+        f"{ordeal.blows} {what} cut attempts short over {ordeal.runs} runs, "
         f"{ordeal.leftovers} half-written files met: {len(ordeal.faults)} faults",
         flush=True,
     )

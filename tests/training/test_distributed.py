@@ -73,6 +73,7 @@ def test_who_this_process_is() -> None:
         ((None, None, "fsdp"), {}, "--strategy fsdp needs more than one process"),
         ((1, None, "ddp"), {}, "--strategy ddp needs more than one process"),
         ((None, None, None), {**SRUN, "SLURM_STEP_NUM_TASKS": "3"}, "3 processes on 2 nodes"),
+        ((None, None, None), {**TORCHRUN, "WORLD_SIZE": "many"}, "WORLD_SIZE=many, which is no number"),
     ],
 )
 def test_contradictions_are_refused(

@@ -101,6 +101,8 @@ def test_a_damaged_newest_state_is_named_and_the_one_before_is_used(corners_npz:
     result = train(config(corners_npz, training__steps=6), run, device="cpu", resume=True, reporter=reporter)
     assert result.steps == 6
     assert len(reporter.said) == 1 and newest.name in reporter.said[0] and before.name not in reporter.said[0]
+    assert newest.with_suffix(".damaged").is_file()  # set aside, so that two good ones are kept again
+    assert [path.name for path in list_checkpoints(run, "state")] == [newest.name, before.name]
 
 
 def test_resuming_with_other_settings_or_data_is_refused(corners_npz: Path, tmp_path: Path) -> None:
