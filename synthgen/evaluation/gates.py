@@ -85,8 +85,8 @@ def _parse(text: str) -> Gate:
 
 
 def _is_idle(comparison: str, limit: float) -> bool:
-    """Whether a gate on a share can never fail, or never hold: `memorised>1` meant percent."""
-    return not 0.0 <= limit <= 1.0 or (comparison, limit) in ((">", 1.0), ("<", 0.0))
+    """Whether a gate on a share always holds or always fails, as `memorised>1`, which meant percent."""
+    return limit > 1.0 or (comparison, limit) == (">", 1.0)
 
 
 def judge(gates: Sequence[Gate], metrics: dict[str, Metric]) -> tuple[GateResult, ...]:

@@ -57,7 +57,6 @@ def test_a_floor_below_0_by_chance_counts_as_0() -> None:
         ("memorised>1", "memorised>1%"),
         ("memorised>5", "memorised>5%"),
         ("recall<50", "recall<50%"),
-        ("recall<0", None),
         ("memorised>100%", None),
     ],
 )
