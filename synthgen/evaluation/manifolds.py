@@ -20,7 +20,7 @@ NARROW = 3
 WIDE = 5
 """The k of density and coverage (Naeem et al. 2020)."""
 
-_VERSION = 1
+_VERSION = 2
 
 
 def _overlap(parts: Parts, part: Part) -> Overlap:
@@ -73,8 +73,7 @@ def _prc(parts: Parts) -> Found:
 
 def _density_coverage(parts: Parts) -> Found:
     fake, other = _both(parts)
-    found = formulas.mean(fake.crowd / WIDE)
-    floor = None if other is None else formulas.mean(other.crowd / WIDE)
+    found, floor = _density(fake), None if other is None else _density(other)
     real = "" if floor is None else f" (real images: {floor.value:.2f})"
     sentence = f"A fake image lies in {found.value:.2f} times as many real neighbourhoods as a real one should{real}."
     density = parts.metric("density", "density", found, floor, better="higher", sentence=sentence)
@@ -86,9 +85,16 @@ def _both(parts: Parts) -> tuple[Overlap, Overlap | None]:
     return _overlap(parts, parts.fake), None if parts.other is None else _overlap(parts, parts.other)
 
 
+def _density(found: Overlap) -> Figure:
+    """Naeem et al. 2020, equation 5, uncertain by the choice of the images on both sides."""
+    scale = len(found.drawn) / (WIDE * len(found.crowd))
+    return formulas.crossed_mean(found.crowd / WIDE, found.drawn * scale)
+
+
 def _share(parts: Parts, name: str, text: str, fake: Overlap, other: Overlap | None, hits: str) -> Metric:
     """The share of True in the entry `hits` of an overlap, as a figure."""
-    found = formulas.share(getattr(fake, hits))
+    sizes = {"fake": len(fake.inside), "real": len(fake.reached)}
+    found = formulas.share(getattr(fake, hits), against=sizes["real" if hits == "inside" else "fake"])
     floor = None if other is None else formulas.share(getattr(other, hits))
     real = "" if floor is None else f" (real images: {_percent(floor)})"
     sentence = f"{_percent(found)} {text}{real}."

@@ -152,16 +152,28 @@ def inception_score(
     return Figure(value, (max(1.0, value - margin), value + margin), spread)
 
 
-def mean(values: np.ndarray) -> Figure:
-    """The mean of numbers (N,), with a normal interval of the deviation that a bootstrap of them has in the limit."""
-    value = float(np.mean(values))
-    margin = 1.96 * float(np.std(values)) / np.sqrt(len(values))
-    return Figure(value, (value - margin, value + margin))
+def crossed_mean(rows: np.ndarray, columns: np.ndarray) -> Figure:
+    """The mean of a table of which only the means of its rows (N,) and of its columns (M,) are known.
+
+    Both what the rows and what the columns stand for is drawn at random: the variance is the sum of those of the two
+    kinds of means, each over their number (Owen 2007, the pigeonhole bootstrap). The interval is a normal one.
+    """
+    value = float(np.mean(rows))
+    margin = 1.96 * float(np.sqrt(np.var(rows) / len(rows) + np.var(columns) / len(columns)))
+    return Figure(value, (value - margin, value + margin), method="normal")
 
 
-def share(hits: np.ndarray) -> Figure:
-    """The share of True in a bool array, with Wilson's 95 % interval."""
-    count, z = len(hits), 1.96
+def share(hits: np.ndarray, *, against: int | None = None) -> Figure:
+    """The share of True in a bool array, with Wilson's 95 % interval.
+
+    against: where each entry says how an image lies to a whole other set, the number of images in that set. Which ones
+    these are is chance as well, so both sides count: the interval is that of 1 / (1 / len(hits) + 1 / against) images.
+    A rule of thumb, checked on features of MNIST: about right when the sets are equally large, wide rather than narrow
+    otherwise.
+    """
+    count, z = float(len(hits)), 1.96
+    if against is not None:
+        count = 1.0 / (1.0 / count + 1.0 / against)
     rate = float(np.mean(hits))
     centre = (rate + z * z / (2 * count)) / (1 + z * z / count)
     margin = z * np.sqrt(rate * (1 - rate) / count + z * z / (4 * count * count)) / (1 + z * z / count)

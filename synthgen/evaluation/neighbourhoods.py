@@ -45,12 +45,14 @@ class Overlap:
 
     inside: of the fake images, whether some real ball (k = `narrow`) holds it: precision. reached: of the real images,
     whether some fake ball (k = `narrow`) holds it: recall. crowd: of the fake images, how many real balls (k = `wide`)
-    hold it: density. covered: of the real images, whether its own ball (k = `wide`) holds a fake one: coverage.
+    hold it: density. drawn: of the real images, how many fake ones its own ball (k = `wide`) holds; covered: whether it
+    holds any: coverage.
     """
 
     inside: np.ndarray
     reached: np.ndarray
     crowd: np.ndarray
+    drawn: np.ndarray
     covered: np.ndarray
 
 
@@ -105,31 +107,36 @@ def overlap(
     limit = torch.from_numpy(fake_radii) + slack_y - y_lengths
     rows, columns = _blocks(len(y), _ROWS), _blocks(len(x), _COLUMNS)
 
-    def compare(index: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    def compare(index: int) -> tuple[torch.Tensor, ...]:
         here = rows[index]
         block, near, far = y[here] * -2, (y_lengths[here] - slack_y[here])[:, None], limit[here][:, None]
         margin = torch.full((len(block),), torch.inf)
         crowd = torch.zeros(len(block))
-        nearest, reached = torch.empty(len(x)), torch.empty(len(x))
+        nearest, reached, drawn = torch.empty(len(x)), torch.empty(len(x)), torch.empty(len(x))
         for there in columns:
             products = torch.mm(block, x[there].T)
             reached[there] = (products - far).amin(0)
             from_fake = products.add_(near)
             nearest[there] = from_fake.amin(0)
-            crowd += (from_fake <= wide[there]).sum(1)
+            held = from_fake <= wide[there]
+            crowd += held.sum(1)
+            drawn[there] = held.sum(0).float()
             margin = torch.minimum(margin, from_fake.sub_(narrow[there]).amin(1))
-        return margin, crowd, nearest, reached
+        return margin, crowd, nearest, reached, drawn
 
     margins, crowds = [], []
     nearest, reached = torch.full((len(x),), torch.inf), torch.full((len(x),), torch.inf)
-    for margin, crowd, near, reach in _each(compare, rows, tick, should_stop):
+    held_by = torch.zeros(len(x))
+    for margin, crowd, near, reach, drawn in _each(compare, rows, tick, should_stop):
         margins.append(margin)
         crowds.append(crowd)
+        held_by += drawn
         nearest, reached = torch.minimum(nearest, near), torch.minimum(reached, reach)
     return Overlap(
         inside=(torch.cat(margins) <= 0).numpy(),
         reached=(reached + x_lengths - slack_x <= 0).numpy(),
         crowd=torch.cat(crowds).numpy(),
+        drawn=held_by.numpy(),
         covered=(nearest <= wide).numpy(),
     )
 

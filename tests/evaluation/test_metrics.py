@@ -163,3 +163,7 @@ def test_the_interval_of_a_share_is_wilsons(hits: int, count: int) -> None:
     expected = binomtest(hits, count).proportion_ci(method="wilson")
     assert found.value == hits / count
     assert found.interval == pytest.approx((expected.low, expected.high), abs=1e-4)
+    crossed = metrics.share(np.arange(count) < hits, against=count)
+    half = binomtest(hits // 2, count // 2).proportion_ci(method="wilson")
+    if hits % 2 == 0:
+        assert crossed.interval == pytest.approx((half.low, half.high), abs=1e-4)

@@ -9,6 +9,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from synthgen.errors import StoppedError
 from synthgen.evaluation import neighbourhoods
+from synthgen.evaluation.metrics import Figure, crossed_mean, share
 from synthgen.evaluation.neighbourhoods import Overlap, overlap, radii
 
 
@@ -45,6 +46,24 @@ def test_precision_recall_density_and_coverage_are_those_of_prdc(
     assert found.reached.mean() == pytest.approx(expected["recall"])
     assert found.crowd.mean() / k == pytest.approx(expected["density"], rel=1e-6)
     assert found.covered.mean() == pytest.approx(expected["coverage"])
+    np.testing.assert_array_equal(found.drawn > 0, found.covered)
+    assert found.drawn.sum() == found.crowd.sum()
+
+
+@pytest.mark.parametrize(("real_count", "fake_count"), [(300, 75), (150, 150), (75, 300)])
+def test_intervals_count_that_both_sets_were_drawn(real_count: int, fake_count: int) -> None:
+    """Of sets drawn anew, nearly all intervals hold the mean over all draws, whichever set is the smaller."""
+    figures: dict[str, list[Figure]] = {"precision": [], "recall": [], "density": [], "coverage": []}
+    for draw in range(60):
+        found = _overlap(_points(real_count, 2 * draw), _points(fake_count, 2 * draw + 1, 1.1))
+        figures["precision"].append(share(found.inside, against=real_count))
+        figures["recall"].append(share(found.reached, against=fake_count))
+        figures["coverage"].append(share(found.covered, against=fake_count))
+        figures["density"].append(crossed_mean(found.crowd / 5, found.drawn * real_count / (5 * fake_count)))
+    for name, drawn in figures.items():
+        truth = np.mean([one.value for one in drawn])
+        held = [one.interval is not None and one.interval[0] - 1e-9 <= truth <= one.interval[1] + 1e-9 for one in drawn]
+        assert np.mean(held) >= 0.85, name
 
 
 def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
