@@ -20,6 +20,7 @@ from synthgen.downstream.leaks import Provenance
 from synthgen.errors import UsageError
 from synthgen.evaluation.cache import ArrayCache, evaluation_cache
 from synthgen.evaluation.choosing import choose_extractor
+from synthgen.evaluation.domain import BUNDLED
 from synthgen.evaluation.extractors import Extractor, Features
 from synthgen.evaluation.gates import Gate, judge, parse_gates
 from synthgen.evaluation.measure import Found, Measure, Part, Parts
@@ -90,7 +91,11 @@ def evaluate_images(
         classes=tuple(figures for one in found.values() for figures in one.classes),
         exact_copies=copies,
         identical=sides.identical,
-        warnings=(*_warnings(sides, fake, copies), *(text for one in found.values() for text in one.warnings)),
+        warnings=(
+            *_warnings(sides, fake, copies),
+            *_familiar(sides, real, held_out, extractor),
+            *(text for one in found.values() for text in one.warnings),
+        ),
         notes=tuple(f"{name}: {reason}" for name, reason in reasons.items()),
         details={name: one.details for name, one in found.items() if one.details is not None},
         gates=judge(asked, figures),
@@ -188,6 +193,18 @@ def _measure(parts: Parts, measures: Sequence[Measure]) -> dict[str, Found]:
             found[measure.name] = measure.measure(parts)
         progress.update(len(measures))
     return found
+
+
+def _familiar(sides: Sides, real: ImageData, held_out: ImageData | None, extractor: Extractor) -> list[str]:
+    """What to say of a floor made of images that the features were trained on: new real images score worse."""
+    trained = extractor.card.get("data") or {}
+    same = trained.get("fingerprint") == real.fingerprint or trained.get("name") == BUNDLED.get(real.name, "")
+    if sides.identical or held_out is not None or not trained or not same or trained.get("split") != real.split:
+        return []
+    return [
+        f"the features {extractor.name} were trained on these real images, those of the floor included: new real "
+        "images score a little worse than this floor; --holdout test makes it of images that the features never saw"
+    ]
 
 
 def _warnings(sides: Sides, fake: ImageData, copies: int) -> list[str]:

@@ -197,3 +197,13 @@ def test_every_image_is_read_once_whatever_part_it_plays(
     found = evaluate_images(real, fake, features=extractor, metrics=["fid"], count=50, cache=False)
     assert sum(read) == len(real) + len(fake)
     assert found.details == {"fid": {"seen": [1, 2]}} and "look here" in found.warnings
+
+
+def test_a_floor_of_images_that_the_features_were_trained_on_is_named(real: ImageData, extractor: Extractor) -> None:
+    card = {"data": {"name": real.name, "split": real.split, "fingerprint": real.fingerprint}}
+    familiar = replace(extractor, card=card)
+    said = [
+        " ".join(evaluate_images(real, blobs(200, seed=9), features=by, held_out=new, metrics=["fid"]).warnings)
+        for by, new in ((familiar, None), (familiar, blobs(300, seed=7)), (extractor, None))
+    ]
+    assert ["were trained on these real images" in text for text in said] == [True, False, False]
