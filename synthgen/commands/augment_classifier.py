@@ -143,7 +143,8 @@ def augment_classifier(
         for text in dict.fromkeys(text for one in results for text in one.warnings):
             console.warn(text)
         document = document_of(results) | {"report": str(out / "report.html") if out else None}
-        verdicts = "\n".join(one.verdict for one in results)
+        # A script that asks for "helps" must not be answered by a leak.
+        verdicts = "\n".join(f"{one.verdict}{' (leak)' if one.leak.refused else ''}" for one in results)
         console.result(document, lambda: _show(console, results, out), quiet=verdicts)
 
 
@@ -186,8 +187,9 @@ def _show_one(console: Console, result: Augmentation) -> None:
     for text in filter(None, lines):
         console.line(text)
     steps, batch = result.recipe.steps, result.recipe.batch_size
+    seeds = f"{len(result.seeds)} seed{'s' if len(result.seeds) > 1 else ''}"
     console.line(
-        f"{len(result.seeds)} seeds, {steps:,} steps of {batch} images each; ± of an accuracy is the deviation between "
+        f"{seeds}, {steps:,} steps of {batch} images each; ± of an accuracy is the deviation between "
         f"seeds, ± of a difference half of its 95 % interval. Leak check: {result.leak.message}."
     )
 

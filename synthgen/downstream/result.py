@@ -224,8 +224,9 @@ class Augmentation:
 
     @property
     def verdict(self) -> str:
-        """helps, no difference or hurts: of adding the synthetic images to the real ones."""
-        return self.headline.difference.verdict
+        """helps, no difference or hurts: of adding the synthetic images to the real ones; void when the generator saw
+        the test images."""
+        return "void" if self.leak.status == "test" else self.headline.difference.verdict
 
     @property
     def sentence(self) -> str:

@@ -38,7 +38,7 @@ class Alarm:
     """Rings for images whose ratio is `threshold` or less.
 
     expected: the share of held-out images for which it rings; above `FALSE_ALARMS` only where many of them are copies
-    of training images themselves. held_out: on how many it was calibrated.
+    of training images themselves, or where there are fewer than 99. held_out: on how many it was calibrated.
     """
 
     threshold: float
@@ -59,11 +59,12 @@ def calibrate(held_out: np.ndarray, rate: float = FALSE_ALARMS) -> Alarm:
 
     The threshold is the k-th smallest ratio with k = floor(rate (M + 1)): then a new image falls below it with
     probability k / (M + 1) at most (split conformal prediction; Vovk et al. 2005, section 2.2). Below 99 images k is 0:
-    it rings only for images with a smaller ratio than any of them.
+    it rings only for images with a smaller ratio than any of them, which 1 / (M + 1) of new ones have, more than `rate`
+    of them.
     """
     rank = int(rate * (len(held_out) + 1))
     if rank == 0:
-        return Alarm(float(np.nextafter(held_out.min(), np.float32(-1.0))), 0.0, len(held_out))
+        return Alarm(float(np.nextafter(held_out.min(), np.float32(-1.0))), 1.0 / (len(held_out) + 1), len(held_out))
     threshold = float(np.partition(held_out, rank - 1)[rank - 1])
     return Alarm(threshold, float(np.mean(held_out <= threshold)), len(held_out))
 
