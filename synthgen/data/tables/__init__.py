@@ -1,0 +1,1 @@
+"""Tables: reading them, knowing their columns, turning rows into tokens and back, writing them as they came."""
