@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -21,20 +22,22 @@ def piece_size(block_size: int, image_bytes: int, most: int = PIECE) -> int:
 
 
 def write_behind(
-    blocks: Iterator[np.ndarray],
+    blocks: Iterator[Any],
     total: int,
     size: int,
-    write: Callable[[np.ndarray], None],
+    write: Callable[[Any], None],
     *,
     report: Callable[[int], None],
     should_stop: ShouldStop,
+    join: Callable[[list[Any]], Any] = np.concatenate,
 ) -> bool:
     """Gather `blocks` into pieces of exactly `size` samples and hand each to `write`, in order, in a thread of its own.
 
+    blocks: arrays of samples, or anything else with a length and slices that `join` makes one of several of.
     total: samples in all blocks. report: called with the samples made so far. Returns False when `should_stop` cut it
     short: then all whole pieces are written and a begun one is dropped. What `write` raises is raised here.
     """
-    parts: list[np.ndarray] = []
+    parts: list[Any] = []
     held = made = 0
     pending: Future[None] | None = None
     with ThreadPoolExecutor(1, thread_name_prefix="writer") as pool:
@@ -45,7 +48,7 @@ def write_behind(
                 report(made)
                 while held >= size:
                     _settle(pending)
-                    whole = np.concatenate(parts)
+                    whole = join(parts)
                     pending = pool.submit(write, whole[:size])
                     held -= size
                     parts = [whole[size:]] if held else []
@@ -58,7 +61,7 @@ def write_behind(
                 close()
         _settle(pending)
         if parts:
-            write(np.concatenate(parts))
+            write(join(parts))
     return True
 
 
