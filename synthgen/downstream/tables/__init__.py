@@ -1,0 +1,1 @@
+"""Tables: does synthetic data help a model that is trained on rows?"""
