@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from synthgen.generation.model import Model, load
+from synthgen.generation.model import Model, load, load_image_model
 from synthgen.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from synthgen.export.exporting import ExportResult
     from synthgen.generation.folder import SampleResult
     from synthgen.generation.making import ShardsResult
+    from synthgen.generation.tables.model import TableModel
 
 __all__ = ["augment_classifier", "evaluate", "explain", "export", "sample", "sample_shards", "train"]
 
 
 def _model(run: str | Path | Model, device: str) -> Model:
-    return run if isinstance(run, Model) else load(run, device=device)
+    return run if isinstance(run, Model) else load_image_model(run, device=device)
 
 
 def train(
@@ -38,7 +39,7 @@ def train(
     resume: bool = False,
     force: bool = False,
     reporter: Reporter | None = None,
-) -> Model:
+) -> Model | TableModel:
     """Train a model and load it.
 
     Args:

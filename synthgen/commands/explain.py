@@ -68,7 +68,7 @@ def explain(
         check_output(out, force=force)
         console.loading("torch", "diffusers")
         from synthgen.explain.run import Request, explain_to_folder
-        from synthgen.generation.model import load
+        from synthgen.generation.model import load_image_model
 
         request = Request(
             samples,
@@ -81,7 +81,7 @@ def explain(
         )
         request = replace(request, invocation=_invocation(run, out, request))
         with stoppable() as stop:
-            model = load(checkpoint, device=device)
+            model = load_image_model(checkpoint, device=device)
             result = explain_to_folder(model, out, request, force=force, reporter=console.reporter, should_stop=stop)
         console.result({"out": str(out), **result.summary}, lambda: _show(console, result), quiet=out)
         console.next(f"open {shlex.quote(str(out / 'index.html'))} in a browser")

@@ -58,9 +58,9 @@ def export(
         check_output(out, force=force)
         console.loading("torch", "diffusers")
         from synthgen.export.exporting import export_model, planned_scheduler
-        from synthgen.generation.model import load
+        from synthgen.generation.model import load_image_model
 
-        model = load(checkpoint, device=device)
+        model = load_image_model(checkpoint, device=device)
         recipe = model.recipe(sampler=sampler.value if sampler else None, steps=steps)
         if dry_run:
             plan: dict[str, object] = {

@@ -101,10 +101,10 @@ def sample(
         if not request.in_shards:
             check_output(Path(request.out), force=force, resume=resume)
         console.loading("torch", "diffusers")
-        from synthgen.generation.model import load
+        from synthgen.generation.model import load_image_model
         from synthgen.generation.plan import plan_samples
 
-        model = load(checkpoint, device=device)
+        model = load_image_model(checkpoint, device=device)
         recipe = model.recipe(
             sampler=sampler.value if sampler else None, steps=steps, eta=eta, guidance_scale=guidance_scale
         )

@@ -26,10 +26,10 @@ from synthgen.outputs import check_output
 from synthgen.training.launching import die_with_parent, is_main, plan_launch
 
 if TYPE_CHECKING:
-    from synthgen.config.schema import Config
-    from synthgen.data.dataset import ImageData
+    from synthgen.config.modalities import AnyConfig
     from synthgen.training.launching import Launch
     from synthgen.training.run import TrainResult
+    from synthgen.training.subjects import AnyData
 
 
 class Strategy(str, Enum):
@@ -124,9 +124,9 @@ def train(
         from synthgen.training.together import together
 
         with stoppable(resume_command()) as stop:
-            images = load_data(settings, console.reporter if speaks else None, stop)
+            found = load_data(settings, console.reporter if speaks else None, stop)
             if dry_run:
-                _show_plan(console, run, settings, images, device, launch)
+                _show_plan(console, run, settings, found, device, launch)
                 return
             with together(launch, settings, device, console.reporter) as world:
                 result = train_core(
@@ -135,25 +135,25 @@ def train(
                     resume=resume,
                     force=force,
                     device=device,
-                    data=images,
+                    data=found,
                     reporter=console.reporter,
                     should_stop=stop,
                     world=world,
                 )
         if speaks:
-            _show_result(console, result, conditional=bool(images.class_names))
+            _show_result(console, result, conditional=bool(getattr(found, "class_names", ())))
 
 
 def _show_plan(
-    console: Console, run: Path, settings: Config, images: ImageData, device: str, launch: Launch | None
+    console: Console, run: Path, settings: AnyConfig, data: AnyData, device: str, launch: Launch | None
 ) -> None:
-    """What --dry-run prints; building the network checks that it fits the images."""
+    """What --dry-run prints; building the network checks that it fits the data."""
     from synthgen.training.run import describe_plan
     from synthgen.training.together import check_together
 
     if launch is not None:
         device = check_together(launch, settings, device)
-    plan = describe_plan(settings, images, device)
+    plan = describe_plan(settings, data, device)
     if launch is not None:
         plan |= {"processes": launch.size, "strategy": launch.strategy}
     if launch is not None and not launch.main:
@@ -168,20 +168,22 @@ def _show_result(console: Console, result: TrainResult, *, conditional: bool) ->
         "run": str(result.run),
         "checkpoint": str(result.checkpoint),
         "steps": result.steps,
-        "images_seen": result.images_seen,
+        f"{result.unit}_seen": result.seen,
         "seconds": result.seconds,
         "loss": result.loss,
         "parameters": result.parameters,
         "bad_steps": result.bad_steps,
-        "skipped_images": result.skipped,
+        f"skipped_{result.unit}": result.skipped,
     }
 
     def human() -> None:
         console.line(f"trained {result.run}", "bold")
-        console.line(f"  {result.steps:,} steps over {result.images_seen:,} images in {_duration(result.seconds)}")
+        console.line(f"  {result.steps:,} steps over {result.seen:,} {result.unit} in {_duration(result.seconds)}")
         console.line(f"  loss {result.loss:.4f}, {result.parameters / 1e6:.2f} M parameters, {result.checkpoint.name}")
         if result.bad_steps or result.skipped:
-            console.line(f"  left out: {result.bad_steps:,} step(s) not finite, {result.skipped:,} unreadable image(s)")
+            console.line(
+                f"  left out: {result.bad_steps:,} step(s) not finite, {result.skipped:,} unreadable {result.unit}"
+            )
 
     console.result(document, human, quiet=result.run)
     console.next(f"synthgen sample {result.run} --count {100 if conditional else 64} --out synthetic/")

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from synthgen.config.schema import Config
+from synthgen.config.modalities import CONFIGS, AnyConfig
 from synthgen.config.yaml_reader import scalar
 
 _PLAIN = re.compile(r"(?:[A-Za-z_/]|\.{1,2}/)[A-Za-z0-9_./+-]*|\d+[hms](?:\d+[ms])*")
@@ -17,7 +17,7 @@ _YAML_1_1_WORDS = {"y", "n", "yes", "no", "on", "off"}  # text to us, booleans t
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-def dump_config(config: Config, *, comments: bool = False, changed_only: bool = False) -> str:
+def dump_config(config: AnyConfig, *, comments: bool = False, changed_only: bool = False) -> str:
     """YAML text of a configuration.
 
     comments: each key with its meaning behind it; changed_only: leave out what equals the default.
@@ -29,10 +29,16 @@ def dump_config(config: Config, *, comments: bool = False, changed_only: bool = 
 
 def config_schema() -> dict[str, Any]:
     """The JSON schema (draft 2020-12) of a configuration file, for completion and checks in editors."""
-    schema = Config.model_json_schema()
+    from pydantic import TypeAdapter
+
+    both = TypeAdapter(AnyConfig).json_schema()
+    # A file that names no modality is one of images: only one of the two may then match, or editors offer both.
+    for modality, config in CONFIGS.items():
+        if modality != "images":
+            both["$defs"][config.__name__]["required"] = ["modality"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
+        **both,
         "title": "synthgen configuration",
     }
 
@@ -63,6 +69,10 @@ def _aligned(entries: list[tuple[str, str]]) -> list[str]:
 def _value(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return f"[{', '.join(_value(entry) for entry in value)}]"
+    if isinstance(value, BaseModel):  # in a list or a mapping: only what was said
+        value = value.model_dump(exclude_defaults=True)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_text(str(key))}: {_value(entry)}" for key, entry in value.items()) + "}"
     if value is None:
         return "null"
     if isinstance(value, bool):

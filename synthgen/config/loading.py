@@ -10,9 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from synthgen.config.dumping import dump_config
+from synthgen.config.modalities import CONFIGS, DEFAULT, AnyConfig
 from synthgen.config.presets import preset_names, preset_text
 from synthgen.config.problems import ConfigError, Place, Problem
-from synthgen.config.schema import LENGTHS, Config
+from synthgen.config.schema import LENGTHS
 from synthgen.config.validation import known_groups, validation_problems
 from synthgen.config.yaml_reader import MAX_BYTES, Document, Keys, read_yaml
 from synthgen.errors import UsageError, nearest
@@ -26,7 +27,7 @@ def load_config(
     source: str | Path | None = None,
     overrides: Sequence[str] | None = None,
     flags: Mapping[str, object] | None = None,
-) -> Config:
+) -> AnyConfig:
     """The configuration: defaults < preset or file < overrides < flags.
 
     source: a preset's name, a YAML file, or a run folder (its `config.yaml`); None: the defaults.
@@ -144,11 +145,16 @@ class _Layers:
                 del target[old]
             target.update({new: place for new, place in source.items() if new[: len(path)] == path})
 
-    def validate(self) -> Config:
+    def validate(self) -> AnyConfig:
         """The checked configuration. Raises ConfigError with everything that is wrong."""
         problems = self.merged.problems
+        modality = self.merged.value.get("modality", DEFAULT)
+        if not isinstance(modality, str) or modality not in CONFIGS:  # what its other keys mean cannot be told
+            known = " or ".join(f"'{name}'" for name in CONFIGS)
+            wrong = f"'modality' must be {known}, not '{modality}'{nearest(str(modality), list(CONFIGS))}"
+            raise ConfigError([*problems, Problem(self.merged.places[("modality",)], wrong)], hint=_HINT)
         try:
-            config = Config.model_validate(self.merged.value)
+            config = CONFIGS[modality].model_validate(self.merged.value)
         except ValidationError as error:
             problems = problems + validation_problems(error, self.merged)
         if problems:

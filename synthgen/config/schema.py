@@ -123,7 +123,7 @@ class TrainingConfig(Section):
     weight_decay: float = Field(0.0, ge=0, description="weight decay of AdamW")
     warmup: float = Field(0.03, ge=0, lt=1, description="share of the run in which the learning rate rises")
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
-    ema_half_life: float = Field(0.05, gt=0, description="half-life of the weight average, in share of images seen")
+    ema_half_life: float = Field(0.05, gt=0, description="half-life of the weight average, in share of what was seen")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the machine computes in it"
     )
@@ -173,7 +173,7 @@ class SamplingConfig(Section):
 class Config(Section):
     """Everything a run is made from. Written, resolved, beside the run and into its checkpoints."""
 
-    modality: Literal["images"] = Field("images", description="what kind of data this is")
+    modality: Literal["images"] = Field("images", description="what kind of data this is: images or tables")
     data: DataConfig = Field(DataConfig(), description="what to learn from")
     model: ModelConfig = Field(ModelConfig(), description="the network")
     diffusion: DiffusionConfig = Field(DiffusionConfig(), description="the noise process")

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from synthgen.config.modalities import CONFIGS, config_class
 from synthgen.config.problems import Place, Problem
 from synthgen.config.schema import Config
 from synthgen.config.wording import reword
@@ -34,8 +35,8 @@ def group_of(field: FieldInfo) -> type[BaseModel] | None:
 
 @lru_cache
 def known_groups() -> frozenset[str]:
-    """The keys that hold further keys: `data`, `data.augment`, `model`, ..."""
-    return frozenset(key for key, field in fields() if group_of(field) is not None)
+    """The keys that hold further keys in any modality: `data`, `data.augment`, `model`, ..."""
+    return frozenset(key for config in CONFIGS.values() for key, field in fields(config) if group_of(field) is not None)
 
 
 def validation_problems(error: ValidationError, document: Document) -> list[Problem]:
@@ -50,17 +51,17 @@ def validation_problems(error: ValidationError, document: Document) -> list[Prob
     for (kind, path), items in found.items():
         if kind == "extra_forbidden":
             place = document.key_places.get(path, Place("configuration"))
-            problems.append(Problem(place, _unknown_key(path)))
+            problems.append(Problem(place, _unknown_key(path, config_class(document.value.get("modality")))))
         else:
             problems.append(_wrong_value(path, items, document))
     return problems
 
 
-def _unknown_key(path: Keys) -> str:
+def _unknown_key(path: Keys, config: type[BaseModel]) -> str:
     """Name the nearest key: a sibling, else the same name in another group, else anything alike."""
     key = ".".join(map(str, path))
     group = key.rpartition(".")[0]
-    keys = [name for name, _ in fields()]
+    keys = [name for name, _ in fields(config)]
     close = nearest(key, [name for name in keys if name.rpartition(".")[0] == group])
     if not close:
         moved = [name for name in keys if name.rpartition(".")[2] == path[-1]]

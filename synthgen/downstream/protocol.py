@@ -235,18 +235,21 @@ class _Work:
             "training.budget": request.budget,
             "training.seed": request.seed or None,
         }
-        return choose_settings(config=request.train_generator, overrides=request.overrides, flags=flags).config
+        config = choose_settings(config=request.train_generator, overrides=request.overrides, flags=flags).config
+        if not isinstance(config, Config):
+            raise UsageError(f"{request.train_generator} describes a model of {config.modality}, and these are images")
+        return config
 
     def fitting_shape(self, config: Config) -> Shape:
         """The size at which the generator can be trained on the images."""
-        from synthgen.training.run import load_data
+        from synthgen.training.images import load_data
 
         return load_data(config, self.reporter).shape
 
     def generate(self, config: Config, sides: RealSides, size: int | None) -> ImageData:
         """Train a generator on the classifier's real images and draw its samples, or take up what is there."""
         from synthgen.generation.folder import MANIFEST, plan_samples, sample_to_folder
-        from synthgen.generation.model import load
+        from synthgen.generation.model import load_image_model
         from synthgen.training.run import train
 
         assert self.request.out is not None
@@ -258,7 +261,7 @@ class _Work:
             resume = bool(list_checkpoints(run))
             options: dict[str, Any] = {"resume": resume, "force": not resume and (run / MARKER).exists()}
             train(config, run, device=self.request.device, data=sides.train, **options, **self.common)
-        model = load(run, device=self.request.device)
+        model = load_image_model(run, device=self.request.device)
         plan = plan_samples(model, self.request.count or SAMPLES, seed=self.request.seed, format="npz")
         resume = (out / MANIFEST).exists()
         options = {"resume": resume, "force": not resume and (out / MARKER).exists()}

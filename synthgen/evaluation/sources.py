@@ -62,9 +62,9 @@ def load_synthetic(
     if not is_run(source):
         data = load_images(source, max_bad=max_bad, one_size=True, reporter=reporter, should_stop=should_stop)
         return Synthetic(data, provenance_of_samples(Path(source)))
-    from synthgen.generation.model import load
+    from synthgen.generation.model import load_image_model
 
-    model = load(source, device=device)
+    model = load_image_model(source, device=device)
     wanted = count or default_count
     reporter.info(f"drawing {wanted:,} samples from {model.path}")
     images = model.sample(wanted, seed=seed, reporter=reporter, should_stop=should_stop)

@@ -16,7 +16,7 @@ from synthgen.checkpoints import load_checkpoint
 from synthgen.errors import SynthgenError, UsageError, nearest
 from synthgen.export.card import model_card
 from synthgen.generation.engine import Engine, Recipe
-from synthgen.generation.model import Model, load
+from synthgen.generation.model import Model, load_image_model
 from synthgen.outputs import MARKER, atomic_write, check_output, prepare_output
 from synthgen.reporting import NullReporter, Reporter
 
@@ -172,7 +172,7 @@ def _safetensors(model: Model, recipe: Recipe, folder: Path, name: str, reporter
     )
     atomic_write(folder / "README.md", model_card(model.header, recipe, usage, library="synthgen").encode())
     reporter.info(f"loading the copy and drawing {CHECKED} samples from it")
-    again = load(path, device=str(model.device))
+    again = load_image_model(path, device=str(model.device))
     if again.sha256 != model.sha256:
         raise SynthgenError(f"{model.path} changed while it was being exported", "export it again")
     with _full_precision(again):

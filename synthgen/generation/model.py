@@ -27,6 +27,7 @@ from synthgen.stopping import ShouldStop, never_stop
 
 if TYPE_CHECKING:
     from synthgen.diffusion.schedule import NoiseSchedule
+    from synthgen.generation.tables.model import TableModel
 
 
 @dataclass(frozen=True)
@@ -193,8 +194,8 @@ class Model:
         return Trajectory(np.stack([*held, final.float().cpu().numpy()]), np.stack(guesses), ratios, given, keys)
 
 
-def load(run: str | Path, *, device: str = "auto", reporter: Reporter | None = None) -> Model:
-    """Load a model.
+def load(run: str | Path, *, device: str = "auto", reporter: Reporter | None = None) -> Model | TableModel:
+    """Load a model: of images, or of tables, as its checkpoint says.
 
     Args:
         run: a run folder, a `.safetensors` file, or the name of a run in `runs/`. In a run folder whose newest
@@ -204,12 +205,24 @@ def load(run: str | Path, *, device: str = "auto", reporter: Reporter | None = N
     Raises: UsageError when it is not there, SynthgenError when it is damaged or of another kind.
     """
     path, header, tensors = _newest_good(run, reporter)
+    place = devices.pick_device(device)
+    if header.get("modality") == "tables":
+        from synthgen.generation.tables.model import TableModel
+
+        return TableModel.from_parts(path, header, tensors, place)
     checked = parse_header(path, header)
     check_weights(path, checked, tensors)
-    place = devices.pick_device(device)
     denoiser = build_denoiser(checked.config, checked.image_codec, len(checked.class_names), checked.sigma_data, place)
     denoiser.network.load_state_dict(tensors)
     return Model(path, header, denoiser.eval().requires_grad_(False), checked.image_codec, place)
+
+
+def load_image_model(run: str | Path, *, device: str = "auto", reporter: Reporter | None = None) -> Model:
+    """`load` for what works on images alone. Raises UsageError for a model of anything else."""
+    model = load(run, device=device, reporter=reporter)
+    if not isinstance(model, Model):
+        raise UsageError(f"{run} is a model of {model.header['modality']}; a model of images is needed here")
+    return model
 
 
 def _newest_good(run: str | Path, reporter: Reporter | None) -> tuple[Path, Header, Tensors]:

@@ -21,7 +21,7 @@ from synthgen.evaluation.images import evaluate_images
 from synthgen.explain.run import Request, explain_to_folder
 from synthgen.export.exporting import export_model
 from synthgen.generation.folder import MANIFEST, plan_samples, sample_to_folder
-from synthgen.generation.model import Model, load
+from synthgen.generation.model import Model, load_image_model
 from synthgen.outputs import MARKER, prepare_output
 from synthgen.quickstart.plan import CLASSIFIER_SEEDS, CLASSIFIER_STEPS, SOURCE, Plan
 from synthgen.reporting import Reporter
@@ -44,13 +44,15 @@ class Work:
     @cached_property
     def model(self) -> Model:
         """The model that the first stage left."""
-        return load(self.plan.folder("run"), device=self.plan.device)
+        return load_image_model(self.plan.folder("run"), device=self.plan.device)
 
     @cached_property
     def config(self) -> Config:
         """The preset with the plan's budget and seed."""
         plan = self.plan
-        return load_config(SOURCE, None, {"training.budget": plan.budget, "training.seed": plan.seed})
+        config = load_config(SOURCE, None, {"training.budget": plan.budget, "training.seed": plan.seed})
+        assert isinstance(config, Config)
+        return config
 
     @cached_property
     def real(self) -> ImageData:
@@ -81,16 +83,16 @@ def _train(work: Work) -> Numbers:
         reporter=work.reporter,
         should_stop=work.should_stop,
     )
-    speed = result.images_seen / max(result.seconds, 1e-9)
+    speed = result.seen / max(result.seconds, 1e-9)
     return {
         "checkpoint": str(result.checkpoint),
         "steps": result.steps,
-        "images_seen": result.images_seen,
+        "images_seen": result.seen,
         "seconds_training": result.seconds,
         "loss": result.loss,
         "parameters": result.parameters,
         "images_per_second": round(speed, 1),
-        "sentence": f"{result.steps:,} steps over {result.images_seen:,} images, loss {result.loss:.3f}",
+        "sentence": f"{result.steps:,} steps over {result.seen:,} images, loss {result.loss:.3f}",
     }
 
 

@@ -36,33 +36,44 @@ class Batch:
     rows: slice
 
 
+class Order:
+    """Which of `count` samples are in batch number `step`: a function of (seed, step) alone."""
+
+    def __init__(self, count: int, batch_size: int, seed: int) -> None:
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+        self._orders: dict[int, np.ndarray] = {}
+
+    def _of_epoch(self, epoch: int) -> np.ndarray:
+        if epoch not in self._orders:
+            generator = np.random.Generator(np.random.Philox(key=mix(self.seed, "order", epoch)))
+            self._orders = {known: order for known, order in self._orders.items() if known >= epoch - 1}
+            self._orders[epoch] = generator.permutation(self.count)
+        return self._orders[epoch]
+
+    def indices(self, step: int) -> np.ndarray:
+        """The samples of batch number `step` (from 0); batches run across the ends of epochs."""
+        position = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        epochs = position // self.count
+        parts = [self._of_epoch(int(e))[position[epochs == e] % self.count] for e in np.unique(epochs)]
+        return np.concatenate(parts)
+
+
 class Batches:
     """The training data in an order that depends on the seed and the epoch alone."""
 
     def __init__(self, data: ImageData, batch_size: int, seed: int, device: torch.device) -> None:
         self.data = data
         self.batch_size = batch_size
-        self.seed = seed
         self.device = device
-        self._order: dict[int, np.ndarray] = {}
+        self._order = Order(len(data), batch_size, seed)
         self._resident: torch.Tensor | None = None
         if data.images.nbytes <= _RESIDENT_BYTES:
             self._resident = torch.from_numpy(np.array(data.images)).to(device)
         self._labels = None if data.labels is None else torch.from_numpy(np.asarray(data.labels, np.int64))
 
-    def _epoch_order(self, epoch: int) -> np.ndarray:
-        if epoch not in self._order:
-            generator = np.random.Generator(np.random.Philox(key=mix(self.seed, "order", epoch)))
-            self._order = {known: order for known, order in self._order.items() if known >= epoch - 1}
-            self._order[epoch] = generator.permutation(len(self.data))
-        return self._order[epoch]
-
     def indices(self, step: int) -> np.ndarray:
         """The rows of batch number `step` (from 0); batches run across the ends of epochs."""
-        count = len(self.data)
-        position = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
-        epochs = position // count
-        return np.concatenate([self._epoch_order(int(e))[position[epochs == e] % count] for e in np.unique(epochs)])
+        return self._order.indices(step)
 
     def __call__(self, step: int, rows: slice | None = None) -> Batch:
         """Batch number `step`, or only some consecutive `rows` of it."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from synthgen.config.loading import load_config
+from synthgen.config.modalities import AnyConfig
 from synthgen.config.presets import preset_names
-from synthgen.config.schema import Config
 from synthgen.errors import UsageError, nearest
 
 GENERIC = "images"
@@ -19,7 +19,7 @@ class Choice(NamedTuple):
     """The settings of a run, and a name for its folder."""
 
     name: str
-    config: Config
+    config: AnyConfig
 
 
 def choose_settings(

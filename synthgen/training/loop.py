@@ -12,16 +12,16 @@ from synthgen.config.schema import parse_duration
 from synthgen.errors import StoppedError
 from synthgen.reporting import Progress, Reporter
 from synthgen.stopping import ShouldStop
-from synthgen.training.batches import Batches
 from synthgen.training.guards import NotFiniteError, Tally
 from synthgen.training.metrics import MetricsLog, SilentLog
 from synthgen.training.saving import Saver
 from synthgen.training.schedule import Horizon
 from synthgen.training.step import Trainer
+from synthgen.training.subject import Batches
 from synthgen.training.world import World
 
 _NAMED_ROWS = 16
-"""Images of a bad batch that a message names; `metrics.jsonl` has them all."""
+"""Samples of a bad batch that a message names; `metrics.jsonl` has them all."""
 
 
 def open_log(path: Path, step: int, world: World) -> AbstractContextManager[MetricsLog | SilentLog]:
@@ -53,7 +53,7 @@ class Loop:
         should_stop: ShouldStop,
     ) -> None:
         self.trainer, self.batches, self.horizon = trainer, batches, horizon
-        self.world, self.config = trainer.world, trainer.config
+        self.world, self.config, self.unit = trainer.world, trainer.config, trainer.subject.unit
         self.saver, self.log, self.reporter, self.should_stop = saver, log, reporter, should_stop
         self.clock: Callable[[], float] = time.monotonic
         began = self.clock()
@@ -112,19 +112,19 @@ class Loop:
             return
         row, tally = drained
         if tally.bad:
-            row |= {"bad_step": tally.first + 1, "bad_images": self.batches.indices(tally.first).tolist()}
+            row |= {"bad_step": tally.first + 1, f"bad_{self.unit}": self.batches.indices(tally.first).tolist()}
         self.log.write({**row, "seconds": round(self.horizon.elapsed, 2)})
         self._judge(tally, at_end=at_end)
         self._say_micro_batch()
         if not self.saved:  # until a save was timed: a forward pass costs a third of a training step
-            drawing = self.saver.preview_calls / (3 * row["images_per_second"])
+            drawing = self.saver.preview_calls / (3 * row[f"{self.unit}_per_second"])
             self.horizon.reserve = 1.2 * (self.rehearsal_seconds + drawing)
         done = self.horizon.elapsed if self.horizon.steps is None else self.trainer.step
         progress.update(
             done,
             step=f"{self.trainer.step:,}",
             loss=f"{self.log.last_loss:.4f}",
-            speed=f"{row['images_per_second']:,.0f} img/s",
+            speed=f"{row[f'{self.unit}_per_second']:,.0f} {'img' if self.unit == 'images' else self.unit}/s",
         )
 
     def _judge(self, tally: Tally, *, at_end: bool) -> None:
@@ -145,16 +145,16 @@ class Loop:
         )
 
     def _rows(self, step: int) -> str:
-        """The images of a batch, as rows of the data (from 0)."""
+        """The samples of a batch, as rows of the data (from 0)."""
         rows = self.batches.indices(step)
         more = f" and {len(rows) - _NAMED_ROWS:,} more" if len(rows) > _NAMED_ROWS else ""
-        return f"images {', '.join(map(str, rows[:_NAMED_ROWS]))}{more} of {self.batches.data.name}"
+        return f"{self.unit} {', '.join(map(str, rows[:_NAMED_ROWS]))}{more} of {self.trainer.subject.name}"
 
     def _say_micro_batch(self) -> None:
         if self.trainer.micro_batch != self.micro_batch:
             self.micro_batch = self.trainer.micro_batch
             self.reporter.warn(
-                f"memory ran out: computing {self.micro_batch} images at once from now on, with the same "
+                f"memory ran out: computing {self.micro_batch} {self.unit} at once from now on, with the same "
                 f"batch of {self.config.training.batch_size}"
             )
 

@@ -12,101 +12,50 @@ import torch
 from synthgen import devices
 from synthgen.checkpoints import Header
 from synthgen.config.loading import dump_config
-from synthgen.config.schema import Config
-from synthgen.data import load_images
-from synthgen.data.dataset import ImageCodec, ImageData
+from synthgen.config.modalities import UNITS, AnyConfig
 from synthgen.errors import SynthgenError, UsageError
-from synthgen.generation.building import build_denoiser
-from synthgen.models.images import fitting_size
 from synthgen.outputs import atomic_write, check_output, prepare_output
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.runs import list_checkpoints
 from synthgen.stopping import ShouldStop, never_stop
-from synthgen.training.batches import Batches
 from synthgen.training.loop import Loop, open_log
 from synthgen.training.saving import Saver, load_state
 from synthgen.training.schedule import DEFAULT_BUDGET, Horizon, horizon_of
 from synthgen.training.step import Trainer
+from synthgen.training.subjects import AnyData, build_subject, load_data
 from synthgen.training.world import Tensors, World
+
+__all__ = ["TrainResult", "check_share", "describe_plan", "load_data", "train"]
 
 
 @dataclass(frozen=True)
 class TrainResult:
     """What a finished run reports. seconds: wall clock of all its sessions; loss: mean over the last report.
 
-    bad_steps: steps left out because of a loss or gradient that was not finite; skipped: unreadable images left out.
+    unit: what is seen, `images` or `rows`. bad_steps: steps left out because of a loss or gradient that was not finite;
+    skipped: unreadable samples left out.
     """
 
     run: Path
     checkpoint: Path
     steps: int
-    images_seen: int
+    seen: int
     seconds: float
     loss: float
     parameters: int
     bad_steps: int = 0
     skipped: int = 0
-
-
-def load_data(config: Config, reporter: Reporter | None = None, should_stop: ShouldStop = never_stop) -> ImageData:
-    """The training images that a config names, at a size that the network can halve as often as it must."""
-    settings = config.data
-    reporter = reporter or NullReporter()
-
-    def at(size: int | tuple[int, int] | None) -> ImageData:
-        return load_images(
-            settings.source,
-            image_size=size,
-            channels=settings.channels,
-            classes=settings.classes,
-            limit=settings.limit,
-            max_bad=settings.max_bad,
-            reporter=reporter,
-            should_stop=should_stop,
-        )
-
-    data = at(settings.image_size)
-    height, width = data.shape[:2]
-    fitting = fitting_size(config.model, height, width)
-    if settings.image_size is not None or fitting == (height, width):
-        return data
-    reporter.info(
-        f"images of {height} x {width} become {fitting[0]} x {fitting[1]}, which {len(config.model.channels)} "
-        "resolutions can share (set data.image_size to choose)"
-    )
-    return at(fitting)
-
-
-def plan(config: Config, data: ImageData) -> tuple[ImageCodec, tuple[str, ...]]:
-    """The codec and the classes to condition on (empty: unconditional); raises UsageError when they do not fit."""
-    if config.model.conditioning == "class" and data.labels is None:
-        raise UsageError(
-            f"model.conditioning is 'class', but {data.name} has no labels",
-            "put the images into one sub-folder per class, or set model.conditioning to auto",
-        )
-    conditional = data.labels is not None and config.model.conditioning != "none"
-    height, width, channels = data.shape
-    return ImageCodec(height, width, channels), data.class_names if conditional else ()
-
-
-def sigma_data(data: ImageData, codec: ImageCodec, sample: int = 8192) -> float:
-    """Standard deviation of the encoded pixels, over an evenly spaced sample of the images."""
-    stride = max(1, len(data) // sample)
-    pixels = torch.from_numpy(data.images[::stride][:sample].copy())
-    value = float(codec.encode(pixels).double().std())
-    if value < 1e-4:
-        raise UsageError(f"every image in {data.name} is the same flat colour: there is nothing to learn")
-    return value
+    unit: str = "images"
 
 
 def train(
-    config: Config,
+    config: AnyConfig,
     out: Path,
     *,
     resume: bool = False,
     force: bool = False,
     device: str = "auto",
-    data: ImageData | None = None,
+    data: AnyData | None = None,
     reporter: Reporter | None = None,
     should_stop: ShouldStop = never_stop,
     world: World | None = None,
@@ -127,19 +76,18 @@ def train(
     if world.main:
         check_output(out, force=force, resume=resume)
     data = data or load_data(config, reporter, should_stop)
-    codec, class_names = plan(config, data)
     check_share(config, world.size)
     torch.manual_seed(config.training.seed)  # initial weights and dropout
-    denoiser = build_denoiser(config, codec, len(class_names), sigma_data(data, codec), world.device)
-    trainer = Trainer(config, denoiser, codec, world.device, world)
-    horizon = horizon_of(config.training, len(data), started)
-    saver = Saver(out, config, codec, class_names, data)
+    subject = build_subject(config, data, world.device)
+    trainer = Trainer(config, subject, world.device, world)
+    horizon = horizon_of(config.training, len(subject), started)
+    saver = Saver(out, config, subject)
     if resume:
         _restore(out, trainer, horizon, saver, reporter)
     if world.main:
         prepare_output(out, force=force, resume=resume)
         atomic_write(out / "config.yaml", dump_config(config).encode())
-    batches = Batches(data, config.training.batch_size, config.training.seed, world.device)
+    batches = subject.batches()
     with open_log(out / "metrics.jsonl", trainer.step, world) as log:
         trainer.bad_steps = log.bad_steps
         Loop(trainer, batches, horizon, saver, log, reporter, should_stop).run()
@@ -147,33 +95,34 @@ def train(
         out,
         saver.last_model,
         trainer.step,
-        trainer.images_seen,
+        trainer.seen,
         round(horizon.elapsed, 1),
         log.last_loss,
-        sum(p.numel() for p in denoiser.parameters()),
+        sum(p.numel() for p in trainer.denoiser.parameters()),
         trainer.bad_steps,
-        len(data.skipped),
+        subject.skipped,
+        subject.unit,
     )
 
 
-def check_share(config: Config, processes: int) -> None:
-    """Raise UsageError when a batch has too few images for every process to have one."""
+def check_share(config: AnyConfig, processes: int) -> None:
+    """Raise UsageError when a batch has too few samples for every process to have one."""
+    unit = UNITS[config.modality]
     if config.training.batch_size < processes:
         raise UsageError(
-            f"training.batch_size is {config.training.batch_size}: too few images for {processes} processes",
-            "it counts the images of all processes together: raise it, or use fewer processes",
+            f"training.batch_size is {config.training.batch_size}: too few {unit} for {processes} processes",
+            f"it counts the {unit} of all processes together: raise it, or use fewer processes",
         )
 
 
-def describe_plan(config: Config, data: ImageData, device: str = "auto") -> dict[str, Any]:
+def describe_plan(config: AnyConfig, data: AnyData, device: str = "auto") -> dict[str, Any]:
     """What a run would do, in a few plain facts; raises what `train` would raise before its first step."""
-    codec, class_names = plan(config, data)
     place = devices.pick_device(device)
-    denoiser = build_denoiser(config, codec, len(class_names), sigma_data(data, codec), place)
-    horizon = horizon_of(config.training, len(data), 0.0)
+    subject = build_subject(config, data, place)
+    denoiser: Any = subject.denoiser
+    horizon = horizon_of(config.training, len(subject), 0.0)
     return {
-        "data": f"{data.name}, {len(data):,} images of {codec.height} x {codec.width} x {codec.channels}",
-        "classes": len(class_names),
+        **subject.describe(),
         "parameters": sum(p.numel() for p in denoiser.parameters()),
         "length": f"{horizon.steps:,} steps" if horizon.steps else config.training.budget or DEFAULT_BUDGET,
         "batch_size": config.training.batch_size,
@@ -223,4 +172,4 @@ def _take_micro_batch(trainer: Trainer, asked: int | None, used: int | None, rep
     if used is None or trainer.config.training.micro_batch != asked:
         return
     trainer.micro_batch = min(trainer.micro_batch, used)
-    reporter.info(f"computing {trainer.micro_batch} images at once, which fitted into memory before")
+    reporter.info(f"computing {trainer.micro_batch} {trainer.subject.unit} at once, which fitted into memory before")

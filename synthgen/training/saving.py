@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import platform
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import synthgen
 from synthgen.checkpoints import Header, Tensors, load_checkpoint, save_checkpoint
-from synthgen.config.schema import Config
-from synthgen.data.dataset import ImageCodec, ImageData
+from synthgen.config.modalities import AnyConfig
 from synthgen.errors import SynthgenError, UsageError
-from synthgen.generation.building import recipe_of
-from synthgen.generation.engine import Engine
-from synthgen.outputs import atomic_write, remove_leftovers
-from synthgen.rendering import grid, png_bytes
+from synthgen.outputs import remove_leftovers
 from synthgen.reporting import Reporter
 from synthgen.runs import checkpoint_path, list_checkpoints, prune_checkpoints
 from synthgen.training.step import Trainer
+from synthgen.training.subject import Subject
 
 KEEP = 2
 _FREE_TO_CHANGE = ("budget", "steps", "epochs", "checkpoint_every", "micro_batch", "max_bad_steps")
@@ -29,17 +26,13 @@ _FREE_TO_CHANGE = ("budget", "steps", "epochs", "checkpoint_every", "micro_batch
 
 
 def versions() -> dict[str, str]:
-    """The software that pixels may depend on."""
-    import diffusers
-    import safetensors
-
+    """The software that samples may depend on."""
+    packages = {name: version(name) for name in ("diffusers", "numpy", "safetensors")}
     return {
         "synthgen": synthgen.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "diffusers": diffusers.__version__,
-        "numpy": np.__version__,
-        "safetensors": safetensors.__version__,
+        **packages,
     }
 
 
@@ -51,33 +44,22 @@ def load_state(path: Path) -> tuple[Header, Tensors]:
 class Saver:
     """Writes the checkpoints of one run and keeps the newest few."""
 
-    def __init__(
-        self, run: Path, config: Config, codec: ImageCodec, class_names: tuple[str, ...], data: ImageData
-    ) -> None:
-        self.run, self.config, self.codec, self.class_names = run, config, codec, class_names
+    def __init__(self, run: Path, config: AnyConfig, subject: Subject) -> None:
+        self.run, self.config, self.subject = run, config, subject
         self.last_model = run
-        self.data: dict[str, Any] = {
-            "name": data.name,
-            "split": data.split,
-            "count": len(data),
-            "fingerprint": data.fingerprint,
-            "licence": data.licence,
-            "skipped": len(data.skipped),
-        }
+        self.data = subject.facts
 
     def header(self, trainer: Trainer, seconds: float, loss: float, *, finished: bool) -> Header:
-        """Everything but the weights: config, codec, classes, data, how it was trained, with what."""
+        """Everything but the weights: config, what the modality adds, data, how it was trained, with what."""
         return {
             "kind": "model",
             "modality": self.config.modality,
             "config": self.config.model_dump(mode="json"),
-            "codec": self.codec.to_dict(),
-            "class_names": list(self.class_names),
-            "sigma_data": trainer.denoiser.sigma_data,
+            **self.subject.header(),
             "data": self.data,
             "training": {
                 "steps": trainer.step,
-                "images_seen": trainer.images_seen,
+                f"{self.subject.unit}_seen": trainer.seen,
                 "seconds": round(seconds, 1),
                 "loss": None if loss != loss else loss,
                 "finished": finished,
@@ -87,7 +69,6 @@ class Saver:
                 **trainer.facts(),
             },
             "versions": versions(),
-            "sampler_card": None,
         }
 
     def save(self, trainer: Trainer, seconds: float, loss: float, *, finished: bool) -> None:
@@ -104,7 +85,7 @@ class Saver:
         }
         save_checkpoint(checkpoint_path(self.run, trainer.step, "state"), trainer.state(), state)
         path = checkpoint_path(self.run, trainer.step)
-        save_checkpoint(path, trainer.weights(), header)
+        save_checkpoint(path, trainer.weights() | self.subject.tensors(), header)
         self.last_model = path
         prune_checkpoints(self.run, KEEP)
 
@@ -142,33 +123,19 @@ class Saver:
             )
         if header["data"]["fingerprint"] != self.data["fingerprint"]:
             raise UsageError(
-                f"the data changed since {path} was written ({header['data']['count']:,} images then, "
+                f"the data changed since {path} was written ({header['data']['count']:,} {self.subject.unit} then, "
                 f"{self.data['count']:,} now)",
                 "start a new run with another --out",
             )
 
-    def _preview_keys(self) -> tuple[np.ndarray, int]:
-        """The sample numbers of a preview and its columns: two rows, up to ten classes."""
-        columns = min(len(self.class_names), 10) or 8
-        return np.arange(2 * columns), columns
-
     @property
-    def preview_calls(self) -> int:
-        """Images that go through the network for one preview."""
-        sampling = self.config.sampling
-        blocks = -(-len(self._preview_keys()[0]) // sampling.block_size)
-        return blocks * sampling.block_size * sampling.steps
+    def preview_calls(self) -> float:
+        """Samples that go through the network for one preview."""
+        return self.subject.preview_calls
 
     def preview(self, trainer: Trainer, reporter: Reporter) -> None:
-        """Save and show a grid of samples of the averaged weights; always the same sample numbers."""
-        keys, columns = self._preview_keys()
-        labels = keys % columns if self.class_names else None
-        recipe = recipe_of(self.config.sampling)
-        engine = Engine(trainer.average.model, self.codec, recipe, trainer.device)  # type: ignore[arg-type]
-        picture = grid(engine.pixels(keys, labels, seed=0), columns)
-        path = self.run / "previews" / f"step-{trainer.step:08d}.png"
-        atomic_write(path, png_bytes(picture, scale=max(1, 320 // picture.shape[1])))
-        reporter.preview(picture, f"samples at step {trainer.step:,}", path)
+        """Save and show a few samples of the averaged weights."""
+        self.subject.preview(trainer.average.model, self.run, trainer.step, reporter)
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

@@ -9,57 +9,47 @@ from typing import Any
 import torch
 from torch import nn
 
-from synthgen.config.schema import Config
-from synthgen.data.dataset import ImageCodec
-from synthgen.diffusion.denoiser import Denoiser
+from synthgen.config.modalities import AnyConfig
 from synthgen.errors import SynthgenError
-from synthgen.training.batches import Batches, mix
-from synthgen.training.draws import Draws, draw
+from synthgen.training.batches import mix
 from synthgen.training.ema import WeightAverage
 from synthgen.training.guards import FiniteGuard, Tally, is_out_of_memory
 from synthgen.training.schedule import learning_rate
 from synthgen.training.shards import full, like
+from synthgen.training.subject import Batches, Draws, Subject
 from synthgen.training.world import Tensors, World
 
 
 class _Loss(nn.Module):
     """The loss as a module's forward pass, which is what engines of distributed training wrap."""
 
-    def __init__(self, denoiser: Denoiser, weight: str, gamma: float) -> None:
+    def __init__(self, subject: Subject) -> None:
         super().__init__()
-        self.denoiser, self.weight, self.gamma = denoiser, weight, gamma
+        self.denoiser, self._of = subject.denoiser, subject.loss
 
-    def forward(
-        self, x0: torch.Tensor, labels: torch.Tensor | None, uniform: torch.Tensor, noise: torch.Tensor
-    ) -> torch.Tensor:
-        return self.denoiser.loss(x0, labels, uniform, noise, self.weight, self.gamma)
+    def forward(self, *parts: torch.Tensor | None) -> torch.Tensor:
+        return self._of(self.denoiser, *parts)
 
 
 class Trainer:
-    """Weights, average and optimizer of a run. `step` optimizer steps are done, `images_seen` images were used.
+    """Weights, average and optimizer of a run. `step` optimizer steps are done, `seen` samples were used.
 
-    micro_batch: images that this process computes at once; less than its share of the batch once memory ran out.
+    micro_batch: samples that this process computes at once; less than its share of the batch once memory ran out.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        denoiser: Denoiser,
-        codec: ImageCodec,
-        device: torch.device,
-        world: World | None = None,
-    ) -> None:
-        self.config, self.denoiser, self.codec, self.device = config, denoiser, codec, device
+    def __init__(self, config: AnyConfig, subject: Subject, device: torch.device, world: World | None = None) -> None:
+        self.config, self.subject, self.device = config, subject, device
+        self.denoiser: Any = subject.denoiser
         self.world = world or World(device)
-        settings, diffusion = config.training, config.diffusion
+        settings = config.training
         self.rows = self.world.rows(settings.batch_size)
         share = self.rows.stop - self.rows.start
         self.micro_batch = min(settings.micro_batch or share, share)
-        self.average = WeightAverage(denoiser, settings.ema_half_life)
-        self._loss = self.world.wrap(_Loss(denoiser, diffusion.loss_weight, diffusion.min_snr_gamma))
-        self.average.follow(denoiser)
+        self.average = WeightAverage(self.denoiser, settings.ema_half_life)
+        self._loss = self.world.wrap(_Loss(subject))
+        self.average.follow(self.denoiser)
         self.optimizer = torch.optim.AdamW(
-            denoiser.parameters(),
+            self.denoiser.parameters(),
             lr=settings.learning_rate,
             betas=settings.betas,
             weight_decay=settings.weight_decay,
@@ -75,7 +65,7 @@ class Trainer:
         self._whole: Tensors | None = None
 
     @property
-    def images_seen(self) -> int:
+    def seen(self) -> int:
         return self.step * self.config.training.batch_size
 
     def facts(self) -> dict[str, Any]:
@@ -96,7 +86,7 @@ class Trainer:
             group["lr"] = self._rate
         batch = batches(self.step, self.rows)
         self._epoch = batch.epoch
-        loss = self._gradient(draw(batch, self.step, self.config, self.codec, self.denoiser.null_label))
+        loss = self._gradient(self.subject.draw(batch, self.step))
         norm = full(
             torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), settings.gradient_clip, foreach=True)
         ).detach()
@@ -105,11 +95,11 @@ class Trainer:
         if self.waits:
             if fine:
                 self.optimizer.step()
-                self.average.update(self.denoiser, settings.batch_size, self.images_seen)
+                self.average.update(self.denoiser, settings.batch_size, self.seen)
             return
         self.optimizer.found_inf = (~fine).float()  # type: ignore[attr-defined]  # as torch's GradScaler does
         self.optimizer.step()
-        self.average.update(self.denoiser, settings.batch_size, self.images_seen, fine)
+        self.average.update(self.denoiser, settings.batch_size, self.seen, fine)
 
     def _gradient(self, draws: Draws) -> torch.Tensor:
         """Leave the batch's gradient in the parameters and return its mean loss; smaller pieces if memory runs out."""
@@ -132,7 +122,7 @@ class Trainer:
 
         Before the first step, because inside a step the other processes would wait for the one without memory.
         """
-        draws = draw(batches(self.step, self.rows), self.step, self.config, self.codec, self.denoiser.null_label)
+        draws = self.subject.draw(batches(self.step, self.rows), self.step)
         copies = 0 if self.optimizer.state else 2  # of the weights: the optimizer's moments to come
         spare = [torch.empty_like(weight) for weight in self.denoiser.parameters() for _ in range(copies)]
         while not self._fits(draws.rows(0, self.micro_batch)):
@@ -144,7 +134,7 @@ class Trainer:
     def _fits(self, part: Draws) -> bool:
         try:
             with self.world.unsynchronised(self._loss, True):
-                self._loss(part.x0, part.labels, part.uniform, part.noise).sum().backward()
+                self._loss(*part.parts).sum().backward()
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error) or self.micro_batch == 1:
                 raise
@@ -152,7 +142,7 @@ class Trainer:
         return True
 
     def halve(self) -> None:
-        """Compute half as many images at once from now on."""
+        """Compute half as many samples at once from now on."""
         self.micro_batch = (self.micro_batch + 1) // 2
         self.optimizer.zero_grad(set_to_none=True)
         if self.device.type == "cuda":
@@ -168,7 +158,7 @@ class Trainer:
             part = draws.rows(start, start + self.micro_batch)
             last = start + self.micro_batch >= len(draws)
             with self.world.unsynchronised(self._loss, not last):
-                losses = self._loss(part.x0, part.labels, part.uniform, part.noise)
+                losses = self._loss(*part.parts)
                 if start == 0:
                     self.optimizer.zero_grad(set_to_none=True)
                 loss = losses.mean() if len(part) == size else losses.sum() / size
@@ -187,12 +177,12 @@ class Trainer:
         self.bad_steps += tally.bad
         row = {
             "step": self.step,
-            "images": self.images_seen,
+            self.subject.unit: self.seen,
             "epoch": self._epoch,
             "loss": tally.loss / tally.good if tally.good else None,
             "gradient_norm": tally.norm / tally.good if tally.good else None,
             "learning_rate": self._rate,
-            "images_per_second": steps * self.config.training.batch_size / interval,
+            f"{self.subject.unit}_per_second": steps * self.config.training.batch_size / interval,
             "micro_batch": self.micro_batch,
             "bad_steps": self.bad_steps,
         }

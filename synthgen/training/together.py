@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from synthgen.config.schema import Config
+from synthgen.config.modalities import AnyConfig
 from synthgen.errors import ExitCode, StoppedError, SynthgenError
 from synthgen.reporting import Reporter
 from synthgen.training.guards import NotFiniteError
@@ -17,7 +17,7 @@ _SHARED = (StoppedError, NotFiniteError)
 """What every process raises at the same time: the main one speaks for all."""
 
 
-def check_together(launch: Launch, config: Config, device: str) -> str:
+def check_together(launch: Launch, config: AnyConfig, device: str) -> str:
     """The accelerator of a launch, `cpu` or `cuda`. Raises UsageError for what cannot work, before anything starts."""
     from synthgen.training.distributed import check_device
 
@@ -26,7 +26,7 @@ def check_together(launch: Launch, config: Config, device: str) -> str:
 
 
 @contextmanager
-def together(launch: Launch | None, config: Config, device: str, reporter: Reporter) -> Iterator[World | None]:
+def together(launch: Launch | None, config: AnyConfig, device: str, reporter: Reporter) -> Iterator[World | None]:
     """The world of a run: None for one process, else this process among the others, started here if need be."""
     if launch is None:
         yield None

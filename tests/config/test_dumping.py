@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from synthgen.config.dumping import config_schema, dump_config
 from synthgen.config.loading import load_config
+from synthgen.config.modalities import CONFIGS
 from synthgen.config.schema import Config
+from synthgen.config.tables import TableConfig
 from synthgen.config.validation import fields, group_of
 from synthgen.config.yaml_reader import read_yaml
 
@@ -80,11 +83,13 @@ def test_changed_only_leaves_the_defaults_out() -> None:
     assert dump_config(config, changed_only=True) == "data:\n  augment:\n    shift: 2\n"
 
 
-def test_the_schema_knows_every_key() -> None:
+@pytest.mark.parametrize("config", CONFIGS.values())
+def test_the_schema_knows_every_key(config: type[Config] | type[TableConfig]) -> None:
     schema = config_schema()
     json.dumps(schema)
-    properties = {"": schema["properties"]}
-    for key, field in fields():
+    definition = schema["$defs"][config.__name__]
+    properties = {"": definition["properties"]}
+    for key, field in fields(config):
         group, _, name = key.rpartition(".")
         assert name in properties[group], key
         model = group_of(field)
@@ -92,3 +97,13 @@ def test_the_schema_knows_every_key() -> None:
             definition = schema["$defs"][model.__name__]
             assert definition["additionalProperties"] is False
             properties[key] = definition["properties"]
+
+
+def test_a_table_round_trip(tmp_path: Any) -> None:
+    """Columns are named by their owners: with spaces, colons, numbers, and words that YAML reads as something else."""
+    columns = {"my col": {"kind": "category"}, "2019": {"kind": "number", "missing": ["-"]}, "no: yes": {}}
+    rules = [{"less_equal": ["low", "high"]}, {"sum": ["a", "b"], "total": "c"}]
+    config = TableConfig.model_validate({"data": {"columns": columns, "constraints": rules, "drop": ["x, y"]}})
+    path = tmp_path / "config.yaml"
+    path.write_text(dump_config(config, comments=True), encoding="utf-8")
+    assert load_config(path) == config

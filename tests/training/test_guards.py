@@ -21,13 +21,14 @@ from synthgen.errors import SynthgenError
 from synthgen.generation.building import build_denoiser
 from synthgen.reporting import NullReporter
 from synthgen.runs import list_checkpoints
-from synthgen.training import run as run_module
+from synthgen.training import images as images_module
 from synthgen.training.batches import Batches
 from synthgen.training.draws import draw
 from synthgen.training.guards import FiniteGuard, is_out_of_memory
 from synthgen.training.metrics import read_metrics
 from synthgen.training.run import train
 from synthgen.training.step import Trainer
+from synthgen.training.subjects import build_subject
 from synthgen.training.world import World
 from tests.conftest import TINY
 
@@ -58,11 +59,10 @@ class Bench:
     def __init__(self, source: Path, *overrides: str, world: World | None = None) -> None:
         self.config = config(source, *overrides)
         data = load_images(str(source))
-        codec = ImageCodec(*data.shape)
         torch.manual_seed(0)
-        denoiser = build_denoiser(self.config, codec, 2, 0.5, CPU)
-        self.trainer = Trainer(self.config, denoiser, codec, CPU, world)
-        self.batches = Batches(data, self.config.training.batch_size, 0, CPU)
+        subject = build_subject(self.config, data, CPU)
+        self.trainer = Trainer(self.config, subject, CPU, world)
+        self.batches = subject.batches()
 
     def step(self, count: int = 1) -> None:
         for _ in range(count):
@@ -132,7 +132,7 @@ def spoiled(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Denoiser], None]) 
         spoil(denoiser)
         return denoiser
 
-    monkeypatch.setattr(run_module, "build_denoiser", build)
+    monkeypatch.setattr(images_module, "build_denoiser", build)
 
 
 def test_one_bad_step_is_counted_and_the_run_goes_on(
@@ -240,7 +240,7 @@ def test_the_gradient_of_a_cut_batch_is_that_of_the_whole(corners_npz: Path, siz
     losses = []
     for bench in (whole, cut):
         batch = bench.batches(0)
-        loss = bench.trainer._gradient(draw(batch, 0, bench.config, bench.trainer.codec, 2))
+        loss = bench.trainer._gradient(bench.trainer.subject.draw(batch, 0))
         losses.append(float(loss))
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     for left, right in zip(whole.trainer.denoiser.parameters(), cut.trainer.denoiser.parameters(), strict=True):
@@ -259,8 +259,9 @@ def test_processes_cut_one_batch_into_rows_with_the_same_random_numbers(corners_
         world = World(CPU)
         world.rank, world.size = rank, processes
         parts.append(draw(batches(5, world.rows(32)), 5, settings, codec, 2))
-    for name in ("x0", "labels", "uniform", "noise"):
-        assert torch.equal(torch.cat([getattr(part, name) for part in parts]), getattr(whole, name)), name
+    for place, expected in enumerate(whole.parts):
+        assert expected is not None
+        assert torch.equal(torch.cat([part.parts[place] for part in parts]), expected), place
 
 
 def test_unreadable_images_are_counted_in_the_run(corners_npz: Path, tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""The table of modalities as training sees them: how data is loaded, and what is built to learn it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from synthgen.config.modalities import AnyConfig
+from synthgen.config.schema import Config
+from synthgen.data.dataset import ImageData
+from synthgen.reporting import Reporter
+from synthgen.stopping import ShouldStop, never_stop
+from synthgen.training.subject import Subject
+
+if TYPE_CHECKING:
+    from synthgen.data.tables.schema import TableData
+
+    AnyData = ImageData | TableData
+else:
+    AnyData = object
+
+
+def load_data(config: AnyConfig, reporter: Reporter | None = None, should_stop: ShouldStop = never_stop) -> AnyData:
+    """The training data that a config names. Raises UsageError when it is not there or not of its modality."""
+    # Each modality imports what it needs when it is needed: diffusers alone costs seconds.
+    if isinstance(config, Config):
+        from synthgen.training import images
+
+        return images.load_data(config, reporter, should_stop)
+    from synthgen.training import tables
+
+    return tables.load_data(config, reporter, should_stop)
+
+
+def build_subject(config: AnyConfig, data: AnyData, device: torch.device) -> Subject:
+    """What learns `data`, freshly initialised on `device`. Raises UsageError when config and data do not fit."""
+    if isinstance(config, Config) and isinstance(data, ImageData):
+        from synthgen.training import images
+
+        return images.ImageSubject(config, data, device)
+    from synthgen.data.tables.schema import TableData
+    from synthgen.training import tables
+
+    if isinstance(config, Config) or not isinstance(data, TableData):
+        raise TypeError(f"a configuration of {config.modality} and data of type {type(data).__name__}")
+    return tables.TableSubject(config, data, device)
