@@ -22,7 +22,7 @@ def data_card(plan: SamplePlan, origin: Origin, counts: dict[str, int]) -> str:
     """Markdown with the front matter of the Hugging Face hub. counts: samples by class name."""
     data, training = origin.model["data"], origin.model["training"]
     # The name of a folder or file without the place, which is nobody's business.
-    name = _short(Path(str(data.get("name", ""))).name) or "data"
+    name = short(Path(str(data.get("name", ""))).name) or "data"
     licence = plain(data.get("licence") or "not stated")
     height, width, channels = origin.image
     colour = "grey" if channels == 1 else "RGB"
@@ -32,7 +32,7 @@ def data_card(plan: SamplePlan, origin: Origin, counts: dict[str, int]) -> str:
             f"# Synthetic {plain(name)}",
             "",
             f"{plan.count:,} synthetic {colour} images, {height} x {width}, drawn from a diffusion model that was "
-            f"trained on {_number(data.get('count'))} images of {plain(name)}. No image in it is a "
+            f"trained on {number(data.get('count'))} images of {plain(name)}. No image in it is a "
             "photograph or a scan.",
             "",
             *table("How it was made", _making(plan, training)),
@@ -60,7 +60,7 @@ def _front_matter(plan: SamplePlan, origin: Origin, name: str) -> list[str]:
     lines += [f"license_name: {quoted('see the card')}", "tags: [synthetic, diffusion, synthgen]"]
     if origin.class_names:
         lines.append("task_categories: [image-classification]")
-    lines.append(f"size_categories: [{quoted(_size(plan.count))}]")
+    lines.append(f"size_categories: [{quoted(size_category(plan.count))}]")
     if plan.format in _PATHS:
         path = quoted(_PATHS[plan.format])
         lines += ["configs:", "- config_name: default", "  data_files:", "  - split: train", f"    path: {path}"]
@@ -77,7 +77,8 @@ def _features(plan: SamplePlan, origin: Origin) -> list[str]:
     return [*lines, "  splits:", "  - name: train", f"    num_examples: {plan.count}"]
 
 
-def _size(count: int) -> str:
+def size_category(count: int) -> str:
+    """The range of the hub that a number of samples falls into."""
     index = next((i for i, size in enumerate(_SIZES) if count < size), len(_SIZES))
     if index == 0:
         return "n<1K"
@@ -97,7 +98,7 @@ def _making(plan: SamplePlan, training: dict[str, Any]) -> list[tuple[str, objec
     recipe = plan.recipe
     return [
         ("checkpoint", code(f"sha256:{plan.checkpoint_sha256}")),
-        ("training steps", _number(training.get("steps"))),
+        ("training steps", number(training.get("steps"))),
         ("sampler", f"{recipe.sampler}, {recipe.steps} steps"),
         ("guidance scale", recipe.guidance_scale),
         ("seed", plan.seed),
@@ -112,7 +113,7 @@ def _source(data: dict[str, Any], name: str) -> list[tuple[str, object]]:
     return [
         ("data set", name),
         ("split", data.get("split", "")),
-        ("images", _number(data.get("count"))),
+        ("images", number(data.get("count"))),
         ("licence", data.get("licence") or "not stated"),
         ("fingerprint", code(str(data.get("fingerprint", "")))),
     ]
@@ -137,11 +138,12 @@ def code(text: str) -> _Code:
     return _Code(f"`{kept}`" if kept else "")
 
 
-def _number(value: object) -> str:
+def number(value: object) -> str:
+    """A count with separators; a question mark for what is none."""
     return f"{value:,}" if isinstance(value, int) else "?"
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
     """One line of what can be printed."""
     words = "".join(letter if letter.isprintable() else " " for letter in text).split()
     return " ".join(words)[:_LONGEST]
@@ -152,7 +154,7 @@ def plain(value: object) -> str:
 
     Names come from a checkpoint or a manifest, which may be anybody's.
     """
-    text = html.escape(_short(str(value)), quote=False)
+    text = html.escape(short(str(value)), quote=False)
     return re.sub(r"([\\`*\[\]|])", r"\\\1", text)
 
 

@@ -13,6 +13,7 @@ from synthgen.generation.storage import MOST_BYTES
 
 if TYPE_CHECKING:
     from synthgen.generation.model import Model
+    from synthgen.generation.tables.plan import TablePlan
 
 FORMAT_VERSION = 1
 SHARD_KIND = "synthgen-shard"
@@ -84,7 +85,7 @@ def plan_and_origin(document: dict[str, Any], place: str) -> tuple[SamplePlan, O
         raise SynthgenError(f"{place} does not describe its samples ({error})") from error
 
 
-def check_same_plan(document: dict[str, Any], plan: SamplePlan, out: str) -> None:
+def check_same_plan(document: dict[str, Any], plan: SamplePlan | TablePlan, out: str) -> None:
     """Refuse to go on with another plan than the one that began a set. Raises UsageError naming what differs."""
     changes = differences(document["plan"], plan.to_dict())
     if changes:

@@ -21,6 +21,12 @@ def versions(format_: str) -> dict[str, str]:
     return {"synthgen": __version__, **_of("torch", "diffusers", "numpy"), **encoder_versions(format_)}
 
 
+def table_versions(format_: str) -> dict[str, str]:
+    """The same for rows of a table."""
+    names = ("torch", "numpy", "pandas", *(("pyarrow",) if format_ == "parquet" else ()))
+    return {"synthgen": __version__, **_of(*names)}
+
+
 def encoder_versions(format_: str) -> dict[str, str]:
     """The part of `versions` that turns pixels into files."""
     return _of(*_ENCODERS.get(format_, ()))

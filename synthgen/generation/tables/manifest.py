@@ -1,0 +1,72 @@
+"""The manifest of a table of samples: beside a file as FILE.manifest.json, in a folder as manifest.json."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthgen.data.classes import MANIFEST, SAMPLES_KIND
+from synthgen.errors import SynthgenError
+from synthgen.generation.tables.plan import TablePlan, plan_from_dict
+
+if TYPE_CHECKING:
+    from synthgen.generation.tables.model import TableModel
+
+FORMAT_VERSION = 1
+MODALITY = "tables"
+
+
+@dataclass(frozen=True)
+class TableOrigin:
+    """What a table inherits from its model. schema: its columns. model: path, data, training of the checkpoint."""
+
+    schema: dict[str, Any]
+    model: dict[str, Any]
+    versions: dict[str, Any]
+
+    @property
+    def names(self) -> list[str]:
+        return [str(column["name"]) for column in self.schema["columns"]]
+
+
+def origin_of(model: TableModel) -> TableOrigin:
+    """Of a loaded model."""
+    header = model.header
+    about = {"path": str(model.path), "data": header["data"], "training": header["training"]}
+    return TableOrigin(model.schema.to_dict(), about, header["versions"])
+
+
+def manifest_path(out: str | Path) -> Path:
+    """Where the manifest of a file, or of a folder, lies."""
+    path = Path(out)
+    return path / MANIFEST if path.is_dir() else path.with_name(f"{path.name}.{MANIFEST}")
+
+
+def describe(plan: TablePlan, origin: TableOrigin, *, finished: bool, **state: Any) -> bytes:
+    """The manifest as JSON; `state`: what is there (files or shards)."""
+    document = {
+        "kind": SAMPLES_KIND,
+        "modality": MODALITY,
+        "format_version": FORMAT_VERSION,
+        "finished": finished,
+        "plan": plan.to_dict(),
+        "schema": origin.schema,
+        **state,
+        "model": origin.model,
+        "versions": origin.versions,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False).encode()
+
+
+def plan_and_origin(document: dict[str, Any], place: str) -> tuple[TablePlan, TableOrigin]:
+    """What a table was made from, read back. Raises SynthgenError for a manifest that does not say it."""
+    plan = plan_from_dict(document["plan"])
+    try:
+        model = {**document["model"], **{part: dict(document["model"][part]) for part in ("data", "training")}}
+        origin = TableOrigin(dict(document["schema"]), model, dict(document["versions"]))
+        "".join(origin.names).encode()  # half a character, which JSON can hold, is a ValueError
+        return plan, origin
+    except (KeyError, TypeError, ValueError) as error:
+        raise SynthgenError(f"{place} does not describe its rows ({error})") from error
