@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -53,3 +54,22 @@ def resolve_run(run: str | Path) -> Path:
         f"there is no run or checkpoint '{run}'{nearest(str(run), known)}",
         "train one with `synthgen train`, or give the path of a run folder or a .safetensors file",
     )
+
+
+_HEADER_LIMIT = 16 * 2**20
+
+
+def modality_of(checkpoint: Path) -> str:
+    """What a checkpoint is a model of, by its own word: images, tables. Imports no torch; to choose a way by.
+
+    Nothing is verified: of a file that cannot be read it says images, and loading the model says what is wrong.
+    """
+    try:
+        with checkpoint.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            text = file.read(length) if length <= _HEADER_LIMIT else b"{}"
+        header = json.loads(json.loads(text)["__metadata__"]["synthgen"])
+        found = header.get("modality", "images")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return "images"
+    return found if isinstance(found, str) else "images"

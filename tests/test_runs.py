@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from synthgen.errors import UsageError
-from synthgen.runs import checkpoint_path, list_checkpoints, prune_checkpoints, resolve_run
+from synthgen.runs import checkpoint_path, list_checkpoints, modality_of, prune_checkpoints, resolve_run
 
 
 @pytest.fixture
@@ -54,3 +54,22 @@ def test_steps_are_compared_as_numbers(run: Path) -> None:
     path = checkpoint_path(run, 123_456_789)
     path.touch()
     assert resolve_run(run) == path
+
+
+@pytest.mark.parametrize("modality", ["images", "tables"])
+def test_what_a_checkpoint_is_a_model_of(tmp_path: Path, modality: str) -> None:
+    import torch
+
+    from synthgen.checkpoints import save_checkpoint
+
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, {"w": torch.zeros(2)}, {"kind": "model", "modality": modality})
+    assert modality_of(path) == modality
+
+
+def test_what_says_nothing_is_taken_for_images(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    for data in (b"", b"\xff" * 30, b"\x02" + bytes(7) + b"[]", b"\x10" + bytes(7) + b'{"__metadata__":1}'):
+        path.write_bytes(data)
+        assert modality_of(path) == "images"
+    assert modality_of(tmp_path / "nothing") == "images"
