@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from synthgen.data.tables.schema import TableData
 from synthgen.errors import StoppedError
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
 
 FloorName = Literal["bootstrap", "holdout", "smote", "real"]
 """bootstrap: the training rows drawn anew, with replacement. holdout: real rows that no generator was trained on.
@@ -32,7 +36,7 @@ class Floor:
 class TableMetric:
     """One figure of synthetic rows beside its floors.
 
-    n: synthetic rows that it was computed from. interval: 95 %, found by `method` (`bootstrap`, `delong`, `wilson`, ...).
+    n: synthetic rows that it was computed from. interval: 95 %, found by `method` (`bootstrap`, `delong`, `wilson`).
     better: `nearer` means that the best value is `ideal`, and that both sides of it are worse. share: a part of 1,
     written in percent. sentence: what it says in plain words, with its floor. floors: the first is the one that gates
     (`shape>2*floor`) and pages mean.
@@ -92,7 +96,8 @@ class TableParts:
     real: the training rows, whole: the reference. fake: the synthetic rows. holdout: real rows that no generator was
     trained on, None where there are none. bootstrap, smote: floors at the size of `fake`; smote None where neighbours
     cannot be had. target: the column that models are to predict, None where there is none. seed: decides every draw.
-    shared: results that do not depend on `fake`, kept for the next synthetic set; use `keep`.
+    shared: results that do not depend on `fake`, kept for the next synthetic set; use `keep`. likelihood: the
+    generator's own log-likelihood of rows (a frame of N -> float (N,)), where the generator is at hand.
     """
 
     real: TableData
@@ -105,6 +110,7 @@ class TableParts:
     reporter: Reporter = field(default_factory=NullReporter)
     should_stop: ShouldStop = never_stop
     shared: dict[str, Any] = field(default_factory=dict, repr=False)
+    likelihood: Callable[[pd.DataFrame], np.ndarray] | None = None
 
     def keep(self, key: str, compute: Callable[[], T]) -> T:
         """`compute()`, once for all synthetic sets: for floors and whatever else does not depend on `fake`."""
