@@ -9,10 +9,11 @@ from typing import NamedTuple
 from synthgen.config.loading import load_config
 from synthgen.config.modalities import AnyConfig
 from synthgen.config.presets import preset_names
+from synthgen.data.tables.sources import is_table
 from synthgen.errors import UsageError, nearest
 
-GENERIC = "images"
-"""The preset under data that has none of its own."""
+GENERIC = {False: "images", True: "table"}
+"""The preset under data that has none of its own, by whether it is a table."""
 
 
 class Choice(NamedTuple):
@@ -55,7 +56,7 @@ def choose_settings(
     if source is None and resumed and (resumed / "config.yaml").is_file():
         source = resumed / "config.yaml"
     elif source is None and data:
-        source = str(data) if data in preset_names() else GENERIC
+        source = str(data) if data in preset_names() else GENERIC[is_table(str(data))]
     elif source is None:
         raise UsageError("nothing to train on", "give a preset (`synthgen train mnist`), --config FILE or --data DIR")
     stem = Path(str(data)).name if data else Path(str(source)).stem
@@ -69,6 +70,6 @@ def _check_data(what: str) -> None:
         return
     near = nearest(what, [*preset_names(), *known_sources()])
     raise UsageError(
-        f"'{what}' is neither a preset, a config file, a data set nor a folder{near}",
+        f"'{what}' is neither a preset, a config file, a data set, a folder nor a file{near}",
         "`synthgen config list` names the presets, `synthgen data list` the data sets",
     )

@@ -84,6 +84,8 @@ class Loop:
                     self.last_save = self.last_log = self.clock()
                     continue  # saving took time: the end may have come
                 self.trainer.train_step(self.batches, orders.progress)
+                self._look()
+            self._look(at_end=True)
             self._report(progress, at_end=True)
         if orders.stop:
             self._stop()
@@ -100,10 +102,22 @@ class Loop:
             report=now - self.last_log >= 1.0,
             stop=stop,
             save=now - self.last_save >= self.every,
-            end=self.horizon.finished(step),
+            end=self.horizon.finished(step) or self.trainer.watch.over,
             progress=self.horizon.progress(step),
         )
         return _Orders(*self.world.agree(wishes))
+
+    def _look(self, *, at_end: bool = False) -> None:
+        """Check on the samples held out. With weights in pieces nobody has a whole model to check."""
+        if not self.world.main or self.world.sharded:
+            return
+        watch = self.trainer.watch
+        watch.look(self.trainer.step, at_end=at_end)
+        if at_end and watch.over:
+            self.reporter.info(
+                f"stopped at step {self.trainer.step:,}: the loss on the {self.unit} held out has not improved for "
+                f"{watch.since} checks; the weights of step {watch.step:,} are kept"
+            )
 
     def _report(self, progress: Progress, *, at_end: bool = False) -> None:
         drained = self.trainer.drain(max(1e-9, self.clock() - self.last_log))
@@ -113,6 +127,8 @@ class Loop:
         row, tally = drained
         if tally.bad:
             row |= {"bad_step": tally.first + 1, f"bad_{self.unit}": self.batches.indices(tally.first).tolist()}
+        held_out = self.trainer.watch.loss
+        row |= {} if held_out is None else {"validation_loss": held_out}
         self.log.write({**row, "seconds": round(self.horizon.elapsed, 2)})
         self._judge(tally, at_end=at_end)
         self._say_micro_batch()

@@ -138,7 +138,7 @@ def _restore(out: Path, trainer: Trainer, horizon: Horizon, saver: Saver, report
     if header is None:
         reporter.info(f"no checkpoint in {out} yet: starting at step 0")
         return
-    trainer.restore(tensors, header["step"])
+    trainer.restore(tensors, header["step"], header.get("training"))
     horizon.seconds_before = header["seconds"]
     reporter.info(f"resuming {out} at step {trainer.step:,}")
     before = header.get("training", {})

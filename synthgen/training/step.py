@@ -17,6 +17,7 @@ from synthgen.training.guards import FiniteGuard, Tally, is_out_of_memory
 from synthgen.training.schedule import learning_rate
 from synthgen.training.shards import full, like
 from synthgen.training.subject import Batches, Draws, Subject
+from synthgen.training.watch import Watch
 from synthgen.training.world import Tensors, World
 
 
@@ -48,6 +49,7 @@ class Trainer:
         self.average = WeightAverage(self.denoiser, settings.ema_half_life)
         self._loss = self.world.wrap(_Loss(subject))
         self.average.follow(self.denoiser)
+        self.watch = Watch(subject, self.average, getattr(settings, "patience", 0))
         self.optimizer = torch.optim.AdamW(
             self.denoiser.parameters(),
             lr=settings.learning_rate,
@@ -76,6 +78,7 @@ class Trainer:
             "bad_steps": self.bad_steps,
             "processes": self.world.size,
             "strategy": self.world.strategy,
+            **self.watch.facts(),
         }
 
     def train_step(self, batches: Batches, progress: float) -> None:
@@ -200,7 +203,9 @@ class Trainer:
         self._whole = None
 
     def weights(self) -> Tensors:
-        """The averaged weights of the network, by name."""
+        """The averaged weights of the network, by name: those of the best check where samples are held out."""
+        if self.watch.best is not None:
+            return dict(self.watch.best)
         return dict(self.average.model.network.state_dict())  # type: ignore[union-attr]
 
     def state(self) -> Tensors:
@@ -212,10 +217,12 @@ class Trainer:
         tensors |= {f"ema.{name}": value for name, value in self.average.state("network.").items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
+        tensors |= {f"best.{name}": value for name, value in (self.watch.best or {}).items()}
         return tensors
 
-    def restore(self, tensors: Tensors, step: int) -> None:
-        """Take over what `state` gave after `step` steps."""
+    def restore(self, tensors: Tensors, step: int, facts: dict[str, Any] | None = None) -> None:
+        """Take over what `state` gave after `step` steps, and what `facts` said then."""
+        self.watch.restore(facts or {}, _part(tensors, "best."))
         _fill(dict(self.denoiser.network.state_dict()), _part(tensors, "raw."))
         _fill(self.average.state("network."), _part(tensors, "ema."))
         parameters = list(self.denoiser.parameters())
