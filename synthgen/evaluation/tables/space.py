@@ -69,6 +69,10 @@ class Space:
             codes[row] = self._codes(texts(data.frame[column.name]), self._known[row])
         return Points(places, codes)
 
+    def width(self, name: str) -> float:
+        """The range of a numeric column in the table that the space is made from."""
+        return self._scales[[one.name for one in self.numeric].index(name)][1]
+
     @staticmethod
     def _codes(values: np.ndarray, known: dict[str, int]) -> np.ndarray:
         import pandas as pd
