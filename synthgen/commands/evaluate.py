@@ -1,4 +1,4 @@
-"""`synthgen evaluate`: how far synthetic images are from real ones."""
+"""`synthgen evaluate`: how far synthetic images, or rows of a table, are from real ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synthgen.commands.evaluate_frames import evaluate_frames, refuse
 from synthgen.commands.options import (
     Color,
     ColorOption,
@@ -34,14 +35,22 @@ class Holdout(str, Enum):
 
 
 def evaluate(
-    real: Annotated[str, typer.Option("--real", metavar="SOURCE", help="Real images: a name, folder or file.")],
+    real: Annotated[
+        str, typer.Option("--real", metavar="SOURCE", help="Real images or a table: a name, folder, file.")
+    ],
     fake: Annotated[
         list[str],
-        typer.Option("--fake", metavar="SOURCE|RUN", help="Synthetic images, or a run to sample; may be repeated."),
+        typer.Option("--fake", metavar="SOURCE|RUN", help="Synthetic images or rows, or a run; repeatable."),
     ],
     count: Annotated[
         int | None,
-        typer.Option("--count", "-n", min=1, metavar="N", help="Images a side at most [for a run: 2000]."),
+        typer.Option(
+            "--count",
+            "-n",
+            min=1,
+            metavar="N",
+            help="Images or rows at most [of a run: 2000 images, as many rows as it learned].",
+        ),
     ] = None,
     features: Annotated[
         str, typer.Option("--features", metavar="NAME", help="domain, inception, or a domain extractor's file.")
@@ -55,19 +64,29 @@ def evaluate(
         typer.Option(
             "--metrics",
             metavar="NAMES",
-            help="Of fid, fid_infinity, kid, is, prc, dc, agreement, classes, memorised, duplicates, diversity; with "
-            "commas [default: all possible].",
+            help="Of fid, fid_infinity, kid, is, prc, dc, agreement, classes, memorised, duplicates, diversity; of "
+            "tables: shape, trend, detection, utility, support, missing, variety, distances, singling_out, "
+            "linkability, inference, membership; with commas [default: all possible].",
         ),
     ] = None,
     fail_if: Annotated[
         list[str] | None,
         typer.Option(
-            "--fail-if", metavar="GATE", help="Exit with 3 if so: fid>30, memorised>1%, fid>3*floor; may be repeated."
+            "--fail-if",
+            metavar="GATE",
+            help="Exit with 3 if so: fid>30, memorised>1%, fid>3*floor, trend>2%; repeatable.",
         ),
     ] = None,
     holdout: Annotated[
         Holdout, typer.Option("--holdout", help="Floor from half of the real images, or from their test split.")
     ] = Holdout.half,
+    test: Annotated[
+        str | None,
+        typer.Option("--test", metavar="FILE", help="Tables: real rows that no generator saw, to test models on."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar="COLUMN", help="Tables: what models are trained to predict.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Also write report.html and evaluation.json.")
     ] = None,
@@ -82,26 +101,48 @@ def evaluate(
     quiet: QuietOption = False,
     color: ColorOption = Color.auto,
 ) -> None:
-    """Compare synthetic images with real ones: distance, quality, variety, labels, copies.
+    """Compare synthetic images or rows with real ones: distance, quality, variety, worth, copies, privacy.
 
-    Every figure stands beside its floor: what real images score against other real images at the same n. Several --fake
-    are compared side by side at the same n.
+    Every figure stands beside its floor: what real images or rows score against other real ones at the same n. Several
+    --fake are compared side by side at the same n.
     """
     gates = fail_if or []
-    given = {
-        "--count": count,
+    of_images = {
         "--features": None if features == "domain" else features,
         "--inception-weights": inception_weights,
-        "--metrics": metrics,
-        "--fail-if": gates,
         "--holdout": None if holdout is Holdout.half else holdout.value,
-        "--seed": seed or None,
         "--max-bad": max_bad or None,
-        "--out": out,
+        "--no-cache": no_cache or None,
     }
+    of_tables: dict[str, object] = {"--test": test, "--target": target}
+    shown = {flag: value for flag, value in of_images.items() if flag != "--no-cache"}
+    common = {"--count": count, "--metrics": metrics, "--fail-if": gates, "--seed": seed or None, "--out": out}
+    given = {**common, **shown, **of_tables}
     with command_console(json=json, quiet=quiet, color=color) as console, stoppable() as stop:
         if out is not None:
             check_output(out, force=force)
+        from synthgen.data.tables import is_table
+
+        if is_table(real):
+            refuse(of_images, "a table")
+            evaluate_frames(
+                console,
+                real,
+                fake,
+                test=test,
+                target=target,
+                count=count,
+                metrics=_names(metrics),
+                gates=gates,
+                seed=seed,
+                device=device,
+                out=out,
+                words=_words(real, fake, given),
+                force=force,
+                should_stop=stop,
+            )
+            return
+        refuse(of_tables, "images")
         console.loading("torch", "torch_fidelity")
         from synthgen.evaluation.comparing import evaluate_sources
         from synthgen.evaluation.gates import check_gates

@@ -1,0 +1,73 @@
+"""What an evaluation of synthetic rows found, in numbers and in plain words."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from synthgen.evaluation.result import GateResult, SetSummary
+from synthgen.evaluation.tables.measure import TableMetric
+
+HEADLINES = ("shape", "trend", "detection_auc", "tstr_auc", "tstr_f1", "tstr_r2", "dcr_share")
+"""Figures that sum it up."""
+
+
+@dataclass(frozen=True)
+class Leak:
+    """What is known of the rows that the generator was trained on.
+
+    status: clean (the real rows, and no others); other (other rows); test (rows that it is tested on); unknown.
+    overlap: how many of the `held_out` rows are equal to a real training row.
+    """
+
+    status: str
+    sentence: str
+    overlap: int = 0
+    held_out: int = 0
+
+
+@dataclass(frozen=True)
+class TableEvaluation:
+    """The whole result; `to_dict` is what --json prints.
+
+    n: synthetic rows used. holdout: real rows that no generator was trained on, None without any. target: the column
+    that models are trained to predict.
+    """
+
+    real: SetSummary
+    fake: SetSummary
+    holdout: SetSummary | None
+    n: int
+    seed: int
+    target: str | None
+    metrics: dict[str, TableMetric]
+    leak: Leak
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    details: dict[str, Any] = field(default_factory=dict)
+    """What measures found beside figures, JSON-ready, under the measure's name."""
+
+    gates: tuple[GateResult, ...] = ()
+
+    @property
+    def headline(self) -> str:
+        """A few sentences that sum it up."""
+        return " ".join(one.sentence for name, one in self.metrics.items() if name in HEADLINES[:4])
+
+    @property
+    def reference(self) -> str:
+        """What the synthetic rows were compared with."""
+        held = "" if self.holdout is None else f"; held out: {self.holdout.used:,} rows of {self.holdout.name}"
+        return f"the {self.real.used:,} training rows{held}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, snake_case; the same shape as that of images."""
+        skipped = ("metrics",)
+        return {
+            "kind": "synthgen-evaluation",
+            "modality": "tables",
+            **{key: value for key, value in asdict(self).items() if key not in skipped},
+            "reference": self.reference,
+            "metrics": {name: metric.to_dict() for name, metric in self.metrics.items()},
+            "headline": self.headline,
+        }
