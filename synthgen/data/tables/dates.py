@@ -123,7 +123,7 @@ def resolution_of(values: np.ndarray) -> int:
 
 
 @lru_cache(maxsize=64)
-def _zone(name: str) -> ZoneInfo | timezone:
+def zone_of(name: str) -> ZoneInfo | timezone:
     """The zone called `name`: an offset like +02:00, Z, or a name of the IANA data base. Raises UsageError."""
     match = re.fullmatch(r"(?:UTC)?([+-])(\d{2}):?(\d{2})", name)
     if name in ("Z", "UTC"):
@@ -145,7 +145,7 @@ def write_dates(values: np.ndarray, form: dict[str, Any]) -> list[str]:
     pieces = re.findall(r"%-?[A-Za-z%]|[^%]+", layout)
     moments = [_EPOCH + timedelta(microseconds=value) for value in values.astype(np.int64).tolist()]
     if zone is not None:
-        place = _zone(str(zone))
+        place = zone_of(str(zone))
         moments = [moment.replace(tzinfo=timezone.utc).astimezone(place) for moment in moments]
     fraction = int(form.get("fraction", 6))
     return ["".join(_piece(moment, piece, str(zone), fraction) for piece in pieces) for moment in moments]
