@@ -192,7 +192,7 @@ def _assemble(
     largest = max((values[-1] for values, _ in groups), default=0.0)
     knots, at, smooth = [], [], []
     for token, (values, counts) in enumerate(groups):
-        ends = (values[0] == smallest, values[-1] == largest)
+        ends = bool(values[0] == smallest), bool(values[-1] == largest)
         stepped = len(values) == 1 or (len(values) <= MOST_STEPS and counts.sum() >= _REPEATS * len(values))
         places, levels = _steps(values, counts, *ends) if stepped else _quantiles(values, counts)
         smooth.append(not stepped)
