@@ -119,11 +119,21 @@ class TableCodec:
             tokens[:, place], fractions[:, place] = column.tokens.encode(columns[column.name])
         return tokens, fractions
 
-    def decode(self, tokens: np.ndarray, fractions: np.ndarray, *, keys: np.ndarray, seed: int) -> pd.DataFrame:
+    def decode(
+        self,
+        tokens: np.ndarray,
+        fractions: np.ndarray,
+        *,
+        keys: np.ndarray,
+        seed: int,
+        exact: Columns | None = None,
+        known: np.ndarray | None = None,
+    ) -> pd.DataFrame:
         """The rows of tokens int64 (N, C) and fractions float32 (N, C), as a frame of the schema's normal forms.
 
-        keys: int64 (N,), the numbers of the rows, from which with `seed` identifiers are made anew. Every row keeps
-        the constraints.
+        keys: int64 (N,), the numbers of the rows, from which with `seed` identifiers are made anew. exact: values of
+        the codec's columns to take instead where known, bool (N, C), so that what a rule makes out of a known cell
+        fits the cell itself and not its token. Every row keeps the constraints.
         """
         import pandas as pd
 
@@ -131,6 +141,9 @@ class TableCodec:
             column.name: column.tokens.decode(tokens[:, place], fractions[:, place])
             for place, column in enumerate(self.columns)
         }
+        if exact is not None and known is not None:
+            for place, name in enumerate(columns):
+                columns[name] = np.where(known[:, place], exact[name], columns[name])
         for step in reversed(self.steps):
             step.backward(columns)
         series: dict[str, pd.Series] = {}
