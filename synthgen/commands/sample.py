@@ -1,4 +1,4 @@
-"""`synthgen sample`: synthetic images from a trained model, any number of them."""
+"""`synthgen sample`: synthetic images, or rows of a table, from a trained model, any number of them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ from synthgen.commands.options import (
 )
 from synthgen.commands.resuming import resume_command, stoppable
 from synthgen.commands.sample_request import Request, read_request
+from synthgen.commands.sample_tables import TableFlags, sample_table
 from synthgen.console import Console, command_console
+from synthgen.errors import UsageError
 from synthgen.outputs import check_output
-from synthgen.runs import resolve_run
+from synthgen.runs import modality_of, resolve_run
 
 if TYPE_CHECKING:
     from synthgen.generation.folder import SamplePlan, SampleResult
@@ -34,13 +36,15 @@ if TYPE_CHECKING:
 
 
 class Format(str, Enum):
-    """What samples are written as; a test keeps this list equal to `synthgen.generation.writers.FORMATS`."""
+    """What samples are written as; a test keeps this list equal to what images and tables can be written as."""
 
     png = "png"
     npz = "npz"
     idx = "idx"
     parquet = "parquet"
     webdataset = "webdataset"
+    csv = "csv"
+    tsv = "tsv"
 
 
 class Sampler(str, Enum):
@@ -57,17 +61,44 @@ class Sampler(str, Enum):
 
 def sample(
     run: RunArgument,
-    count: Annotated[int, typer.Option("--count", "-n", metavar="N", help="How many samples.")] = 64,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", metavar="N", help="How many samples [default: 64; rows: 1000].")
+    ] = None,
     out: Annotated[
-        str, typer.Option("--out", "-o", metavar="DIR", help="The folder to make, or a URL (s3://bucket/dir).")
-    ] = "synthetic",
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="PATH",
+            help="A folder, or a URL (s3://bucket/dir); rows: FILE.csv, .tsv, .parquet or - [default: synthetic].",
+        ),
+    ] = None,
     class_: Annotated[
         list[str] | None,
         typer.Option("--class", metavar="NAME", help="Only this class; repeatable [default: all, balanced]."),
     ] = None,
-    format_: Annotated[
-        Format | None, typer.Option("--format", help="[default: png, a folder per class; in shards: parquet]")
+    where: Annotated[
+        list[str] | None,
+        typer.Option("--where", metavar="COND", help="Rows: age=30..40, city='Rome|Paris', x=; repeatable."),
     ] = None,
+    balance: Annotated[
+        str | None, typer.Option("--balance", metavar="COLUMN", help="Rows: equally many of each of its values.")
+    ] = None,
+    complete: Annotated[
+        Path | None, typer.Option("--complete", metavar="FILE", help="Rows: fill the missing cells of this table.")
+    ] = None,
+    draws: Annotated[
+        int | None, typer.Option("--draws", min=1, metavar="N", help="Completions of each row [default: 1].")
+    ] = None,
+    allow_missing: Annotated[
+        bool, typer.Option("--allow-missing", help="Completed cells may stay missing, as often as in the data.")
+    ] = False,
+    format_: Annotated[
+        Format | None, typer.Option("--format", help="[default: png, in shards parquet; rows: by --out, else csv]")
+    ] = None,
+    escape_formulas: Annotated[
+        bool, typer.Option("--escape-formulas", help="Rows: no cell that a spreadsheet would run as a formula.")
+    ] = False,
     seed: SeedOption = 0,
     shards: Annotated[
         int | None, typer.Option("--shards", min=1, metavar="N", help="Cut the set into N shards.")
@@ -86,6 +117,9 @@ def sample(
         float | None,
         typer.Option("--guidance-scale", metavar="X", help="Classifier-free guidance; 1.0 is off."),
     ] = None,
+    temperature: Annotated[
+        float | None, typer.Option("--temperature", metavar="X", help="Rows: below 1, likelier values only.")
+    ] = None,
     device: DeviceOption = "auto",
     resume: ResumeOption = False,
     force: ForceOption = False,
@@ -94,10 +128,43 @@ def sample(
     quiet: QuietOption = False,
     color: ColorOption = Color.auto,
 ) -> None:
-    """Draw samples from a model. Sample k depends on the model, the settings, the seed and k alone."""
+    """Draw samples from a model. Sample k depends on the model, the settings, the seed and k alone.
+
+    A model of images makes a folder of pictures, a model of a table a file of rows.
+    """
     with command_console(json=json, quiet=quiet, color=color) as console:
-        request = read_request(count, out, format_.value if format_ else None, shards, shard_size, shard)
+        chosen = format_.value if format_ else None
         checkpoint = resolve_run(run)
+        rows = {"--where": where, "--balance": balance, "--complete": complete, "--draws": draws}
+        rows |= {"--allow-missing": allow_missing, "--escape-formulas": escape_formulas, "--temperature": temperature}
+        pictures = {"--class": class_, "--sampler": sampler, "--eta": eta, "--guidance-scale": guidance_scale}
+        if modality_of(checkpoint) == "tables":
+            _refuse(pictures, "a model of images", f"{run} is one of a table")
+            flags = TableFlags(
+                count=count,
+                out=out,
+                where=tuple(where or ()),
+                balance=balance,
+                complete=complete,
+                draws=draws,
+                allow_missing=allow_missing,
+                format=chosen,
+                escape=escape_formulas,
+                seed=seed,
+                shards=shards,
+                shard_size=shard_size,
+                shard=shard,
+                steps=steps,
+                temperature=temperature,
+                device=device,
+                resume=resume,
+                force=force,
+                dry_run=dry_run,
+            )
+            sample_table(console, checkpoint, flags)
+            return
+        _refuse(rows, "a model of a table", f"{run} is one of images")
+        request = read_request(64 if count is None else count, out or "synthetic", chosen, shards, shard_size, shard)
         if not request.in_shards:
             check_output(Path(request.out), force=force, resume=resume)
         console.loading("torch", "diffusers")
@@ -109,13 +176,23 @@ def sample(
             sampler=sampler.value if sampler else None, steps=steps, eta=eta, guidance_scale=guidance_scale
         )
         total = request.shard_count(model, recipe)
-        plan = plan_samples(model, count, labels=class_, seed=seed, recipe=recipe, format=request.format, shards=total)
+        plan = plan_samples(
+            model, request.count, labels=class_, seed=seed, recipe=recipe, format=request.format, shards=total
+        )
         if dry_run:
             _show_plan(console, model, plan, request)
         elif request.in_shards:
             _make_shards(console, model, plan, request, force)
         else:
             _make_folder(console, model, plan, Path(request.out), force, resume)
+
+
+def _refuse(options: dict[str, object], of: str, instead: str) -> None:
+    """Raises UsageError for options that were given and belong to another kind of model."""
+    given = [name for name, value in options.items() if value not in (None, False, [])]
+    if given:
+        verb = "belongs" if len(given) == 1 else "belong"
+        raise UsageError(f"{', '.join(given)} {verb} to {of}, and {instead}")
 
 
 def _make_folder(console: Console, model: Model, plan: SamplePlan, out: Path, force: bool, resume: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,14 @@ from synthgen.generation.manifest import origin_of
 from synthgen.generation.model import Model
 from synthgen.generation.plan import SamplePlan
 from synthgen.generation.sharding import WHOLE, Part
-from synthgen.generation.shards import MISSING, ShardSet, open_set
+from synthgen.generation.shards import ShardSet
+from synthgen.generation.shardset import MISSING, ShardedSet
 from synthgen.generation.storage import open_store
 from synthgen.reporting import NullReporter, Progress, Reporter
 from synthgen.stopping import ShouldStop, never_stop
+
+Source = Callable[[int, int], Iterator[Any]]
+"""(start, stop) -> blocks of samples start ... stop - 1."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +59,37 @@ def sample_to_shards(
     the last shard also writes the manifest of the whole and the card. Raises UsageError for a set of another plan,
     StoppedError after a signal: whole shards are kept.
     """
-    reporter = reporter or NullReporter()
-    if plan.shards is None:
+    target = ShardSet(open_store(out), plan, origin_of(model))
+
+    def source(start: int, stop: int) -> Iterator[Any]:
+        return model.engine(plan.recipe).span(start, stop, target.labels, plan.seed)
+
+    return make_shards(target, source, part, force=force, reporter=reporter, should_stop=should_stop)
+
+
+def make_shards(
+    target: ShardedSet[Any],
+    source: Source,
+    part: Part = WHOLE,
+    *,
+    force: bool = False,
+    reporter: Reporter | None = None,
+    should_stop: ShouldStop = never_stop,
+    unit: str = "images",
+) -> ShardsResult:
+    """`sample_to_shards` with samples from anywhere. unit: what to call them."""
+    shards = target.plan.shards
+    if shards is None:
         raise ValueError("the plan has no shards")
-    mine = part.of(plan.shards)
-    if force and len(mine) != plan.shards:
+    mine = part.of(shards)
+    if force and len(mine) != shards:
         raise UsageError(
             "--force would delete what the other parts made",
             "remove the set yourself before the parts begin, or give another --out",
         )
-    target = ShardSet(open_store(out), plan, origin_of(model))
     target.begin(force=force)
-    work = _Work(model, target, mine, reporter, should_stop)
-    work.run()
+    work = _Work(target, source, mine, reporter or NullReporter(), should_stop)
+    work.run(unit)
     return work.result()
 
 
@@ -75,20 +97,25 @@ class _Work:
     """The state of one session over one part."""
 
     def __init__(
-        self, model: Model, target: ShardSet, mine: range, reporter: Reporter, should_stop: ShouldStop
+        self,
+        target: ShardedSet[Any],
+        source: Source,
+        mine: range,
+        reporter: Reporter,
+        should_stop: ShouldStop,
     ) -> None:
-        self.model, self.target, self.mine = model, target, mine
+        self.target, self.source, self.mine = target, source, mine
         self.reporter, self.should_stop = reporter, should_stop
         self.made: list[int] = []
         self.kept = self.count = 0
         self.started = time.monotonic()
         self.missing = target.total
 
-    def run(self) -> None:
+    def run(self, unit: str) -> None:
         bounds = (self.target.plan.bounds(shard) for shard in self.mine)
         total = sum(stop - start for start, stop in bounds)
         done = 0
-        with self.reporter.progress("sampling", total, "images") as progress:
+        with self.reporter.progress("sampling", total, unit) as progress:
             for shard in self.mine:
                 progress.update(done)
                 start, stop = self.target.plan.bounds(shard)
@@ -110,11 +137,12 @@ class _Work:
             self.reporter.warn(f"shard {shard} of {self.target.total} is made again: {state.problem}")
             self.target.forget(shard)
         start, stop = self.target.plan.bounds(shard)
-        engine = self.model.engine(self.target.plan.recipe)
-        blocks = engine.span(start, stop, self.target.labels, self.target.plan.seed)
         try:
             whole = self.target.write(
-                shard, blocks, report=lambda made: progress.update(done + made), should_stop=self.should_stop
+                shard,
+                self.source(start, stop),
+                report=lambda made: progress.update(done + made),
+                should_stop=self.should_stop,
             )
         except FileNotFoundError:
             if self.target.state(shard).problem is not None:
@@ -142,7 +170,7 @@ class _Work:
         self.target.finish(self._records())
 
     def _described(self) -> bool:
-        return bool(open_set(self.target.store)[1].get("finished"))
+        return bool(self.target.document().get("finished"))
 
     def _records(self) -> Iterator[dict[str, Any]]:
         for shard in range(self.target.total):
@@ -150,14 +178,13 @@ class _Work:
 
     def result(self) -> ShardsResult:
         seconds = time.monotonic() - self.started
-        plan = self.target.plan
         return ShardsResult(
             self.target.store.url,
             self.made,
             self.kept,
             self.missing,
             self.count,
-            self.target.labels.counts(0, plan.count),
+            self.target.counts(),
             round(seconds, 2),
             round(self.count / seconds, 1) if self.count else 0.0,
         )

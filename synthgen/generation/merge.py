@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from synthgen.generation.folder import write_folder
 from synthgen.generation.numerics import encoder_versions
 from synthgen.generation.plan import SamplePlan
 from synthgen.generation.reading import read_pieces
-from synthgen.generation.shards import ShardSet, open_set
-from synthgen.generation.storage import is_remote, open_store, without_scheme
+from synthgen.generation.shards import ShardSet, open_set, read_document
+from synthgen.generation.shardset import ShardedSet
+from synthgen.generation.storage import Store, is_remote, open_store, without_scheme
 from synthgen.generation.writers import SINGLE, check_format
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
@@ -49,10 +51,15 @@ def merge_samples(
     Without `out`, in place: the manifest of the whole and the card are written beside the shards. With `out`: every
     sample is read and written anew in `format` (by default the same); png, npz and idx become what one process would
     have written, byte for byte, parquet and webdataset keep the shards. Pixels are checked on the way.
+    Rows of a table become one file, as they were written.
     Raises UsageError for shards of another plan, SynthgenError naming missing and damaged ones.
     """
     reporter = reporter or NullReporter()
-    target, _ = open_set(open_store(source))
+    store = open_store(source)
+    document = read_document(store)
+    if document.get("modality") == "tables":
+        return _rows(store, document, out, format, force, reporter, should_stop)
+    target, _ = open_set(store)
     _check_apart(target.store.url, out)
     if target.plan.shards is None:
         raise UsageError(f"{source} is one set already: it was not made in shards")
@@ -67,6 +74,33 @@ def merge_samples(
     else:
         _to_shards(target, str(out), plan, force, reporter, should_stop)
     return _result(str(out), target, plan)
+
+
+def _rows(
+    store: Store,
+    document: dict[str, Any],
+    out: str | Path | None,
+    format_: str | None,
+    force: bool,
+    reporter: Reporter,
+    should_stop: ShouldStop,
+) -> MergeResult:
+    """Rows of a table: described in place, or made one file."""
+    from synthgen.generation.tables.checking import merge_table
+    from synthgen.generation.tables.shards import open_table_set
+
+    target = open_table_set(store, document)
+    if target.plan.shards is None:
+        raise UsageError(f"{store.url} is one table already: it was not made in shards")
+    if out is None:
+        _in_place(target, reporter, should_stop)
+        return MergeResult(store.url, target.plan.format, target.plan.count, target.total, {})
+    if is_remote(out):
+        raise UsageError("one table cannot be written to a URL", "give a local --out")
+    place, made, count = merge_table(
+        target, without_scheme(out), format=format_, force=force, reporter=reporter, should_stop=should_stop
+    )
+    return MergeResult(place, made, count, None, {})
 
 
 def _check_apart(source: str, out: str | Path | None) -> None:
@@ -99,7 +133,7 @@ def _result(out: str, target: ShardSet, plan: SamplePlan) -> MergeResult:
     return MergeResult(out, plan.format, plan.count, plan.shards, target.labels.counts(0, plan.count))
 
 
-def _in_place(target: ShardSet, reporter: Reporter, should_stop: ShouldStop) -> None:
+def _in_place(target: ShardedSet[Any], reporter: Reporter, should_stop: ShouldStop) -> None:
     problems = []
     with reporter.progress("checking", target.total, "shards") as progress:
         for shard in range(target.total):
@@ -116,7 +150,7 @@ def _in_place(target: ShardSet, reporter: Reporter, should_stop: ShouldStop) -> 
     target.finish(target.record(shard) for shard in range(target.total))
 
 
-def _incomplete(target: ShardSet, count: int, problems: list[str]) -> SynthgenError:
+def _incomplete(target: ShardedSet[Any], count: int, problems: list[str]) -> SynthgenError:
     shown = "; ".join(problems[:_SHOWN]) + (f"; and {count - _SHOWN:,} more" if count > _SHOWN else "")
     return SynthgenError(
         f"{target.store.url}: {count:,} of {target.total:,} shards are not whole ({shown})",
@@ -140,7 +174,7 @@ def _shard_pixels(target: ShardSet, shard: int) -> Iterator[np.ndarray]:
         raise SynthgenError(f"shard {shard} is damaged: its pixels are not those that were written")
 
 
-def _check_present(target: ShardSet) -> None:
+def _check_present(target: ShardedSet[Any]) -> None:
     """All manifests there and of one plan: cheap, and before anything is written."""
     count = target.missing()
     if count:

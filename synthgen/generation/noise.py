@@ -31,16 +31,16 @@ def noise(seed: int, keys: np.ndarray, shape: tuple[int, ...], draw: int = 0) ->
     return out
 
 
-def uniforms(seed: int, keys: np.ndarray, count: int, draw: int = 0) -> np.ndarray:
+def uniforms(seed: int, keys: np.ndarray, count: int, draw: int | np.ndarray = 0) -> np.ndarray:
     """Uniform numbers in [0, 1), float32 (len(keys), count), in streams of their own beside those of `noise`.
 
-    Args: seed, keys: as for `noise`. draw: which of several independent sets of numbers of a row.
+    Args: seed, keys: as for `noise`. draw: which of several independent sets of numbers, of all rows or of each.
     """
     if not 0 <= seed < SEED_LIMIT:
         raise UsageError(f"seed {seed} is out of range: it must lie between 0 and 2**64 - 1")
     out = np.empty((len(keys), count), np.float32)
-    for row, key in enumerate(keys):
-        words = np.array([seed, int(key)], np.uint64)
-        generator = np.random.Generator(np.random.Philox(key=words, counter=np.array([0, 0, 1, draw], np.uint64)))
+    for row, (key, number) in enumerate(zip(keys, np.broadcast_to(draw, len(keys)), strict=True)):
+        words, counter = np.array([seed, int(key)], np.uint64), np.array([0, 0, 1, int(number)], np.uint64)
+        generator = np.random.Generator(np.random.Philox(key=words, counter=counter))
         generator.random(out=out[row], dtype=np.float32)
     return out

@@ -5,27 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from synthgen.errors import SynthgenError, UsageError
-from synthgen.generation.manifest import (
-    MANIFEST,
-    SHARD_KIND,
-    Origin,
-    check_same_plan,
-    describe,
-    parse,
-    plan_and_origin,
-)
+from synthgen.generation.manifest import MANIFEST, Origin, describe, parse, plan_and_origin
 from synthgen.generation.pipeline import piece_size, write_behind
-from synthgen.generation.plan import Labels, SamplePlan, differences
+from synthgen.generation.plan import Labels, SamplePlan
 from synthgen.generation.preview import preview_png
-from synthgen.generation.storage import Store, read, sha256_of, sha256_of_file
+from synthgen.generation.shardset import ShardedSet
+from synthgen.generation.storage import Store, read
 from synthgen.generation.writers import PngLayout, build_writer
 from synthgen.stopping import ShouldStop, never_stop
 
@@ -34,38 +25,22 @@ _SUFFIXES = {"parquet": (".parquet",), "webdataset": (".tar",), "npz": (".npz",)
 _IDX = ("-images-idx3-ubyte.gz", "-labels-idx1-ubyte.gz")
 
 
-MISSING = "missing"
+class ShardSet(ShardedSet[SamplePlan]):
+    """The shards of one plan of images in one store."""
 
-
-class OtherPlanError(SynthgenError):
-    """A shard that was made from another plan than the set."""
-
-
-@dataclass(frozen=True)
-class ShardState:
-    """problem: None when the shard is whole; `MISSING`, or what is wrong with it. record: its manifest, if readable.
-
-    foreign: it was made from another plan.
-    """
-
-    problem: str | None
-    record: dict[str, Any] | None = None
-    foreign: bool = False
-
-
-class ShardSet:
-    """The shards of one plan in one store."""
+    content = "pixels_sha256"
 
     def __init__(self, store: Store, plan: SamplePlan, origin: Origin) -> None:
-        self.store, self.plan, self.origin = store, plan, origin
+        super().__init__(store, plan)
+        self.origin = origin
         self.labels = Labels(plan, origin.class_names)
-        self.total = plan.shards or 1
 
-    def tag(self, shard: int) -> str:
-        return f"{shard:05d}-of-{self.total:05d}"
+    def describe(self, *, finished: bool, **state: Any) -> bytes:
+        return describe(self.plan, self.origin, finished=finished, **state)
 
-    def manifest_name(self, shard: int) -> str:
-        return f"shards/{self.tag(shard)}.json"
+    def counts(self) -> dict[str, int]:
+        """Samples by class name in the whole set."""
+        return self.labels.counts(0, self.plan.count)
 
     def data_names(self, shard: int) -> list[str]:
         """The objects of a shard, in order."""
@@ -75,63 +50,6 @@ class ShardSet:
             return [layout.name(key, 0 if labels is None else int(labels[key - start])) for key in range(start, stop)]
         suffixes = _SUFFIXES.get(self.plan.format) or (_IDX if self.origin.class_names else _IDX[:1])
         return [f"data/train-{self.tag(shard)}{suffix}" for suffix in suffixes]
-
-    def begin(self, *, force: bool = False) -> None:
-        """Open the place, or join those who work there. Raises UsageError when it holds anything else."""
-        present = self.store.entries()  # before the manifest is read: others may begin at the same time
-        held = read(self.store, MANIFEST)
-        if force and present:
-            if held is None:
-                raise UsageError(f"{self.store.url} was not made by synthgen: --force will not delete it")
-            parse(held, f"{self.store.url}/{MANIFEST}")
-            self.store.clear()
-            held = None
-        elif held is None and present:
-            raise UsageError(f"{self.store.url} exists already and holds no samples of ours", "give another --out")
-        if held is None:
-            self.store.prepare()
-            self.store.write(MANIFEST, describe(self.plan, self.origin, finished=False, shards=[]))
-            held = read(self.store, MANIFEST) or b""
-        check_same_plan(parse(held, f"{self.store.url}/{MANIFEST}"), self.plan, self.store.url)
-
-    def state(self, shard: int) -> ShardState:
-        """Whether a shard is whole: its manifest there, of this plan, and every file as it was written."""
-        try:
-            record = self.record(shard)
-        except SynthgenError as error:
-            return ShardState(error.message, foreign=isinstance(error, OtherPlanError))
-        for file in record["files"]:
-            found = sha256_of(self.store, file["name"])
-            if found is None:
-                return ShardState(f"{file['name']} is missing", record)
-            if found != (file["sha256"], file["bytes"]):
-                return ShardState(f"{file['name']} is damaged", record)
-        return ShardState(None, record)
-
-    def forget(self, shard: int) -> None:
-        """Take away the manifest of a damaged shard: whoever finishes the set meanwhile must not count it as there."""
-        self.store.remove(self.manifest_name(shard))
-
-    def record(self, shard: int) -> dict[str, Any]:
-        """A shard's own manifest. Raises SynthgenError: "missing", or what is wrong with it."""
-        data = read(self.store, self.manifest_name(shard))
-        if data is None:
-            raise SynthgenError(MISSING)
-        start, stop = self.plan.bounds(shard)
-        try:
-            record = parse(data, self.manifest_name(shard), SHARD_KIND)
-            if record["plan_sha256"] != self.plan.sha256:
-                changes = differences(record["plan"], self.plan.to_dict()) or "its plan was altered"
-                raise OtherPlanError(f"it is of another plan ({changes})")
-            names = [str(file["name"]) for file in record["files"] if file["sha256"] and file["bytes"] >= 0]
-            said = (record["shard"], record["start"], record["count"], names)
-            if said != (shard, start, stop - start, self.data_names(shard)) or not record["pixels_sha256"]:
-                raise ValueError("it says other things than the plan")
-            return record
-        except OtherPlanError:
-            raise
-        except (SynthgenError, KeyError, TypeError, ValueError, AttributeError) as error:
-            raise SynthgenError(f"{self.manifest_name(shard)} is damaged") from error
 
     def write(
         self,
@@ -164,7 +82,8 @@ class ShardSet:
             if position != stop:
                 raise SynthgenError(f"shard {shard} has {position - start:,} samples instead of {stop - start:,}")
             made = self._named(shard, folder, writer.finish(self.labels))
-            record = self._record(shard, made, pixels.hexdigest())
+            counts = self.labels.counts(start, stop)
+            record = self.shard_record(shard, made, counts=counts, pixels_sha256=pixels.hexdigest())
             self.store.publish(made)
             self.store.write(self.manifest_name(shard), json.dumps(record, indent=1, ensure_ascii=False).encode())
         return True
@@ -173,38 +92,6 @@ class ShardSet:
         names = self.data_names(shard)
         files = [folder / name for name in names] if self.plan.format == "png" else written
         return list(zip(files, names, strict=True))
-
-    def _record(self, shard: int, made: list[tuple[Path, str]], pixels_sha256: str) -> dict[str, Any]:
-        start, stop = self.plan.bounds(shard)
-        files = []
-        for path, name in made:
-            sha256, size = sha256_of_file(path)
-            files.append({"name": name, "bytes": size, "sha256": sha256})
-        return {
-            "kind": SHARD_KIND,
-            "format_version": 1,
-            "shard": shard,
-            "start": start,
-            "count": stop - start,
-            "counts": self.labels.counts(start, stop),
-            "pixels_sha256": pixels_sha256,
-            "files": files,
-            "plan_sha256": self.plan.sha256,
-            "plan": self.plan.to_dict(),
-        }
-
-    def missing(self) -> int:
-        """How many shards have no manifest yet; their files are not looked at."""
-        ending = f"-of-{self.total:05d}.json"
-        names = (name.removeprefix("shards/") for name in self.store.names("shards") if name.endswith(ending))
-        stems = (name.removesuffix(ending) for name in names)
-        there = sum(stem.isascii() and stem.isdigit() and int(stem) < self.total for stem in stems)
-        return self.total - there
-
-    def first_missing(self, most: int) -> list[int]:
-        """The first of them by number."""
-        present = set(self.store.names("shards"))
-        return list(islice((i for i in range(self.total) if self.manifest_name(i) not in present), most))
 
     def finish(self, records: Iterable[dict[str, Any]]) -> None:
         """All shards are there: write the manifest of the whole, and the card; clear away what kills left."""
@@ -218,7 +105,7 @@ class ShardSet:
             files = [layout.folders[index] for index in self.labels.present(0, self.plan.count) or [0]]
         self.store.write("README.md", data_card(self.plan, self.origin, counts).encode())
         state = {"counts": counts, "files": files, "shards": shards}
-        self.store.write(MANIFEST, describe(self.plan, self.origin, finished=True, **state))
+        self.store.write(MANIFEST, self.describe(finished=True, **state))
         self.store.sweep()
 
 
@@ -233,10 +120,15 @@ def _summary(record: dict[str, Any]) -> dict[str, Any]:
     return {**{name: record[name] for name in names}, "file_count": len(files), "files_sha256": digest}
 
 
-def open_set(store: Store) -> tuple[ShardSet, dict[str, Any]]:
-    """The set in a store, and its manifest. Raises UsageError when there is none, SynthgenError when damaged."""
+def read_document(store: Store) -> dict[str, Any]:
+    """The manifest in a store. Raises UsageError when there is none, SynthgenError when it is damaged."""
     data = read(store, MANIFEST)
     if data is None:
         raise UsageError(f"there is no set of samples in {store.url}", f"a set has a {MANIFEST} at its top")
-    document = parse(data, f"{store.url}/{MANIFEST}")
+    return parse(data, f"{store.url}/{MANIFEST}")
+
+
+def open_set(store: Store) -> tuple[ShardSet, dict[str, Any]]:
+    """The set of images in a store, and its manifest. Raises as `read_document` does."""
+    document = read_document(store)
     return ShardSet(store, *plan_and_origin(document, f"{store.url}/{MANIFEST}")), document

@@ -14,8 +14,9 @@ from synthgen.errors import StoppedError, SynthgenError
 from synthgen.generation.manifest import MANIFEST
 from synthgen.generation.plan import Labels
 from synthgen.generation.reading import Piece, read_pieces
-from synthgen.generation.shards import MISSING, ShardSet, open_set
-from synthgen.generation.storage import Store, open_store
+from synthgen.generation.shards import ShardSet, open_set, read_document
+from synthgen.generation.shardset import MISSING, ShardedSet
+from synthgen.generation.storage import Store, is_remote, open_store, without_scheme
 from synthgen.generation.writers import PngLayout
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
@@ -23,7 +24,7 @@ from synthgen.stopping import ShouldStop, never_stop
 
 @dataclass
 class VerifyReport:
-    """kind: shards or chunks. missing, damaged, extra: one text each. finished: the manifest describes the whole."""
+    """kind: shards, chunks or files. missing, damaged, extra: one text each. finished: the whole is described."""
 
     out: str
     kind: str
@@ -43,12 +44,33 @@ class VerifyReport:
 def verify_samples(
     out: str | Path, *, reporter: Reporter | None = None, should_stop: ShouldStop = never_stop
 ) -> VerifyReport:
-    """Check the set at `out`, a folder or a URL. Raises UsageError when there is no set, StoppedError on a signal."""
-    store = open_store(out)
-    target, document = open_set(store)
+    """Check the set at `out`, a folder, a URL, or a table in one file.
+
+    Raises UsageError when there is no set, StoppedError on a signal.
+    """
+    from synthgen.generation.tables.checking import is_table_set, verify_table
+    from synthgen.generation.tables.shards import open_table_set
+
     reporter = reporter or NullReporter()
+    if not is_remote(out) and Path(without_scheme(out)).is_file():
+        return verify_table(Path(without_scheme(out)))
+    store = open_store(out)
+    document = read_document(store)
+    if is_table_set(document):
+        rows = open_table_set(store, document)
+        if rows.plan.shards is None:
+            return verify_table(Path(store.url))
+        return _verify_shards(rows, document, reporter, should_stop)
+    target, _ = open_set(store)
     if target.plan.shards is None:
         return _verify_folder(target, document, reporter, should_stop)
+    return _verify_shards(target, document, reporter, should_stop)
+
+
+def _verify_shards(
+    target: ShardedSet[Any], document: dict[str, Any], reporter: Reporter, should_stop: ShouldStop
+) -> VerifyReport:
+    store = target.store
     report = VerifyReport(store.url, "shards", target.plan.count, target.total, bool(document.get("finished")))
     described = {entry.get("shard"): entry for entry in document.get("shards", ()) if isinstance(entry, dict)}
     with reporter.progress("verifying", target.total, "shards") as progress:
@@ -65,19 +87,19 @@ def verify_samples(
     return report
 
 
-def _problem(target: ShardSet, shard: int, described: dict[str, Any] | None) -> str | None:
+def _problem(target: ShardedSet[Any], shard: int, described: dict[str, Any] | None) -> str | None:
     state = target.state(shard)
     if state.problem is not None or state.record is None or described is None:
         return state.problem
-    same = described.get("pixels_sha256") == state.record["pixels_sha256"]
+    same = described.get(target.content) == state.record[target.content]
     return None if same else "it is another one than the manifest of the whole describes"
 
 
-def _extra(store: Store, target: ShardSet) -> Iterator[str]:
+def _extra(store: Store, target: ShardedSet[Any]) -> Iterator[str]:
     """Files among the data, or among the manifests of shards, that are none of the set's."""
     manifests = {target.manifest_name(shard) for shard in range(target.total)}
     yield from (name for name in store.names("shards") if name not in manifests)
-    if target.plan.format == "png":
+    if isinstance(target, ShardSet) and target.plan.format == "png":
         yield from _extra_pictures(store, target)
         return
     data = {name for shard in range(target.total) for name in target.data_names(shard)}

@@ -46,7 +46,7 @@ def recipe_of(config: TableSamplingConfig) -> TableRecipe:
 class Allowed:
     """What one column that is not known may become.
 
-    tokens: bool (K,). intervals: float32 (K, 2), the part of a token's interval that is allowed, by rank.
+    tokens: bool (K,) or (B, K). intervals: float32 (K, 2), the part of a token's interval that is allowed, by rank.
     """
 
     tokens: np.ndarray
@@ -58,12 +58,14 @@ class Given:
     """What is known of the rows of one block before the model is asked; all arrays have a row for each of them.
 
     tokens: int64 (B, C). fractions: float32 (B, C). known: bool (B, C), the cells that stay. allowed: by column index.
+    early: columns with an entry in `allowed` are drawn before the others.
     """
 
     tokens: np.ndarray
     fractions: np.ndarray
     known: np.ndarray
     allowed: dict[int, Allowed] = field(default_factory=dict)
+    early: bool = True
 
 
 GivenOf = Callable[[np.ndarray], Given]
@@ -87,15 +89,17 @@ class TableEngine:
         return min(self.recipe.steps or self.columns, self.columns)
 
     @torch.inference_mode()
-    def block(self, keys: np.ndarray, seed: int, given: Given, draw: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Tokens int64 (B, C) and fractions float32 (B, C) of the B = block_size rows `keys`."""
+    def block(
+        self, keys: np.ndarray, seed: int, given: Given, draw: int | np.ndarray = 0
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Tokens int64 (B, C) and fractions float32 (B, C) of the B = block_size rows `keys`; draw: see `uniforms`."""
         numbers = uniforms(seed, keys, 3 * self.columns, draw)
-        early = np.zeros(self.columns, np.float32)
-        early[list(given.allowed)] = 1.0
         # Columns under a condition come first: there their probabilities are renormalised before anything else is
         # drawn, so that all other columns are drawn given a value that the condition allows.
-        order = numbers[:, : self.columns]
-        numbers[:, : self.columns] = order / 2 + (1 - early) / 2 if given.allowed else order
+        if given.allowed and given.early:
+            late = np.full(self.columns, 0.5, np.float32)
+            late[list(given.allowed)] = 0.0
+            numbers[:, : self.columns] = numbers[:, : self.columns] / 2 + late
         with one_thread(self.device), pinned(self.device):
             tokens, fractions = self.denoiser.sample(
                 self._tensor(numbers),

@@ -14,10 +14,11 @@ from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.generation.manifest import check_same_plan, parse
 from synthgen.generation.pipeline import write_behind
 from synthgen.generation.tables.card import table_card
-from synthgen.generation.tables.manifest import TableOrigin, describe, manifest_path
+from synthgen.generation.tables.manifest import TableOrigin, describe
 from synthgen.generation.tables.plan import TablePlan
+from synthgen.generation.tables.targets import Target
 from synthgen.generation.tables.writing import Encoder, join_pieces, piece_rows
-from synthgen.outputs import MARKER, atomic_write, check_output, prepare_output, remove_leftovers
+from synthgen.outputs import MARKER, atomic_write, prepare_output, remove_leftovers
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 
@@ -43,41 +44,6 @@ class TableResult:
     sha256: str
     seconds: float
     rows_per_second: float
-
-
-@dataclass(frozen=True)
-class Target:
-    """Where a table goes: a file with its manifest beside it, or a folder with table, manifest and card."""
-
-    out: Path
-    file: Path
-    folder: bool
-
-    @property
-    def manifest(self) -> Path:
-        return self.out / MANIFEST if self.folder else manifest_path(self.file)
-
-    @property
-    def workspace(self) -> Path:
-        """Holds the pieces; hidden, beside the file, so that a rename moves what was made."""
-        return self.file.parent / f".{self.file.name}.partial"
-
-    def check(self, *, force: bool, resume: bool) -> None:
-        """Refuse, before any work begins, what `check_output` refuses, and to leave an interrupted file behind."""
-        if self.folder or not (resume and self.file.is_file()):
-            check_output(self.out, force=force, resume=resume)
-        if not (force or resume) and self.workspace.is_dir():
-            raise UsageError(
-                f"{self.file} was begun already and not finished", "give --resume to go on, or --force to start anew"
-            )
-
-
-def target_of(out: str | Path, suffix: str) -> Target:
-    """The target that `out` names: a file when it ends like one, else a folder with `table` + suffix."""
-    path = Path(out)
-    if path.name.lower().endswith(suffix) and not path.is_dir():
-        return Target(path, path, folder=False)
-    return Target(path, path / f"table{suffix}", folder=True)
 
 
 def write_table(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synthgen.data.classes import MANIFEST, SAMPLES_KIND
+from synthgen.data.classes import SAMPLES_KIND
 from synthgen.errors import SynthgenError
 from synthgen.generation.tables.plan import TablePlan, plan_from_dict
 
@@ -36,12 +35,6 @@ def origin_of(model: TableModel) -> TableOrigin:
     header = model.header
     about = {"path": str(model.path), "data": header["data"], "training": header["training"]}
     return TableOrigin(model.schema.to_dict(), about, header["versions"])
-
-
-def manifest_path(out: str | Path) -> Path:
-    """Where the manifest of a file, or of a folder, lies."""
-    path = Path(out)
-    return path / MANIFEST if path.is_dir() else path.with_name(f"{path.name}.{MANIFEST}")
 
 
 def describe(plan: TablePlan, origin: TableOrigin, *, finished: bool, **state: Any) -> bytes:

@@ -16,6 +16,7 @@ from synthgen.errors import UsageError
 from synthgen.outputs import sync_folder
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from synthgen.data.tables.schema import TableSchema
@@ -80,14 +81,18 @@ def packed(data: bytes, plan: TablePlan) -> bytes:
     return gzip.compress(data, 6, mtime=0) if plan.packed else data
 
 
-def parquet_bytes(frame: pd.DataFrame, schema: TableSchema) -> bytes:
-    """A Parquet file with one row group."""
+def parquet_bytes(frame: pd.DataFrame, schema: TableSchema, draws: np.ndarray | None = None) -> bytes:
+    """A Parquet file with one row group. draws: int64 (N,), a last column of this name."""
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from synthgen.data.tables.writing import to_arrow
 
+    table = to_arrow(frame, schema)
+    if draws is not None:
+        table = table.append_column("draw", pa.array(draws))
     buffer = io.BytesIO()
-    pq.write_table(to_arrow(frame, schema), buffer)
+    pq.write_table(table, buffer)
     return buffer.getvalue()
 
 
@@ -128,3 +133,10 @@ def _join_parquet(pieces: Iterable[Path], target: Path) -> None:
 def _copy(source: IO[bytes], out: IO[bytes]) -> None:
     while data := source.read(_COPY_BYTES):
         out.write(data)
+
+
+def join_frames(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """One frame with the rows of several."""
+    import pandas as pd
+
+    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)

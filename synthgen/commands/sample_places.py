@@ -1,0 +1,83 @@
+"""Where `synthgen sample` puts the rows of a table: told from --out, --format and the flags that cut a set."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthgen.errors import UsageError
+from synthgen.generation.sharding import WHOLE, Part, part_from_environment, part_from_flag
+
+FORMATS = ("csv", "tsv", "parquet")
+SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".pq": "parquet"}
+STDOUT = "-"
+
+
+@dataclass(frozen=True)
+class Place:
+    """out: as it is named to people. packed: compressed with gzip. in_shards: a folder or URL of many files."""
+
+    out: str
+    format: str
+    packed: bool = False
+    in_shards: bool = False
+    part: Part = WHOLE
+
+    @property
+    def stdout(self) -> bool:
+        return self.out == STDOUT
+
+    def note(self, shards: int) -> str | None:
+        """Which shards this process makes and who said so; None when it makes all of them."""
+        if not self.part.source:
+            return None
+        mine = self.part.of(shards)
+        if not mine:
+            return f"nothing to make: {self.part.source} says part {self.part.index}, and there are {shards:,} shards"
+        numbers = f"shard {mine[0]}" if len(mine) == 1 else f"{len(mine):,} shards"
+        return f"making {numbers} of {shards:,}, counted from 0 (from {self.part.source})"
+
+
+def read_place(
+    out: str | None, format_: str | None, shards: int | None, shard_size: int | None, shard: str | None
+) -> Place:
+    """Check the flags against each other and ask the environment. Raises UsageError."""
+    if format_ is not None and format_ not in FORMATS:
+        raise UsageError(f"rows of a table are not written as {format_}", f"known formats: {', '.join(FORMATS)}")
+    if shards is not None and shard_size is not None:
+        raise UsageError("--shards and --shard-size both say how the set is cut: give one of them")
+    from synthgen.generation.storage import is_remote, without_scheme
+
+    cut = shards is not None or shard_size is not None
+    part = part_from_flag(shard) if shard else part_from_environment(os.environ, cut=cut)
+    remote = out is not None and is_remote(out)
+    alone = part is None or (part.total == 1 and not cut)
+    in_shards = cut or remote or not alone
+    if out is None:
+        out = "synthetic" if in_shards else f"synthetic.{format_ or 'csv'}"
+    out = without_scheme(out)
+    named, packed = _named(out)
+    if in_shards and (named or out == STDOUT):
+        raise UsageError(
+            f"rows in shards, or at a URL, are many files, and --out {out} is one",
+            "give a folder, and make one file of it afterwards: synthgen sample merge DIR --out FILE",
+        )
+    if named and format_ and named != format_:
+        raise UsageError(f"--format {format_} and --out {out} disagree", "leave one of them out")
+    chosen = format_ or named or "csv"
+    if out == STDOUT and chosen == "parquet":
+        raise UsageError("Parquet cannot be written to stdout", "give --out FILE.parquet, or --format csv")
+    return Place(out, chosen, packed, in_shards, part or WHOLE)
+
+
+def _named(out: str) -> tuple[str | None, bool]:
+    """The format that the end of a name says, and whether it says .gz; None for the name of a folder."""
+    path = Path(out.lower())
+    packed = path.suffix == ".gz"
+    found = SUFFIXES.get(Path(path.stem).suffix if packed else path.suffix)
+    if Path(out).is_dir() or found is None:
+        return None, False
+    if packed and found == "parquet":
+        raise UsageError(f"{out}: Parquet compresses its columns itself", "give --out FILE.parquet")
+    return found, packed

@@ -1,0 +1,219 @@
+"""`synthgen sample` for a model of a table: flags, the plan, what is shown of the result."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthgen.commands.resuming import resume_command, stoppable
+from synthgen.commands.sample_places import Place, read_place
+from synthgen.console import Console
+from synthgen.errors import UsageError
+
+if TYPE_CHECKING:
+    from synthgen.generation.making import ShardsResult
+    from synthgen.generation.tables.files import TableResult
+    from synthgen.generation.tables.model import TableModel
+    from synthgen.generation.tables.work import TableWork
+
+DEFAULT_COUNT = 1000
+
+
+@dataclass(frozen=True)
+class TableFlags:
+    """The flags of `synthgen sample` that a model of a table understands."""
+
+    count: int | None
+    out: str | None
+    where: tuple[str, ...]
+    balance: str | None
+    complete: Path | None
+    draws: int | None
+    allow_missing: bool
+    format: str | None
+    escape: bool
+    seed: int
+    shards: int | None
+    shard_size: int | None
+    shard: str | None
+    steps: int | None
+    temperature: float | None
+    device: str
+    resume: bool
+    force: bool
+    dry_run: bool
+
+
+def sample_table(console: Console, checkpoint: Path, flags: TableFlags) -> None:
+    """Make the rows. Everything that can be refused is refused before torch is loaded."""
+    place = read_place(flags.out, flags.format, flags.shards, flags.shard_size, flags.shard)
+    _check(console, flags, place)
+    console.loading("torch", "pandas")
+    from synthgen.generation.tables.model import load_table_model
+    from synthgen.generation.tables.work import TableRequest, table_work
+
+    model = load_table_model(checkpoint, device=flags.device, reporter=console.reporter)
+    request = TableRequest(
+        count=flags.count if flags.count is not None or flags.complete else DEFAULT_COUNT,
+        where=flags.where,
+        balance=flags.balance,
+        complete=flags.complete,
+        draws=flags.draws or 1,
+        allow_missing=flags.allow_missing,
+        seed=flags.seed,
+        steps=flags.steps,
+        temperature=flags.temperature,
+        format=place.format,
+        packed=place.packed,
+        escape=flags.escape,
+        shards=flags.shards,
+        shard_size=flags.shard_size,
+        part=place.part if place.in_shards else None,
+    )
+    work = table_work(model, request, reporter=console.reporter)
+    if flags.dry_run:
+        _show_plan(console, model, work, place)
+    elif place.stdout:
+        with stoppable() as stop:
+            work.to_stream(sys.stdout, reporter=console.reporter, should_stop=stop)
+    elif place.in_shards:
+        _make_shards(console, work, place, flags)
+    else:
+        _make_file(console, model, work, place, flags)
+
+
+def _check(console: Console, flags: TableFlags, place: Place) -> None:
+    """What contradicts itself, and what would be in the way of the result. Raises UsageError."""
+    if flags.count is not None and flags.count < 1:
+        raise UsageError(f"--count must be 1 or more, not {flags.count}")
+    if flags.complete is None and (flags.draws is not None or flags.allow_missing):
+        name = "--draws" if flags.draws is not None else "--allow-missing"
+        raise UsageError(f"{name} is about rows that are completed", "give --complete FILE, or leave it out")
+    if flags.complete is not None and flags.count is not None:
+        raise UsageError("--complete makes as many rows as its file has", "leave out --count; --draws makes several")
+    if flags.complete is not None and (flags.where or flags.balance):
+        name = "--where" if flags.where else "--balance"
+        raise UsageError(f"{name} and --complete both say what is known", "write the known values into the file")
+    if place.stdout and (console.json or console.quiet or flags.resume or flags.force):
+        raise UsageError("--out - writes the rows to stdout: --json, --quiet, --resume and --force have no place there")
+    if not (place.stdout or place.in_shards):
+        from synthgen.generation.tables.targets import target_of
+
+        target_of(place.out, place.format, place.packed).check(force=flags.force, resume=flags.resume)
+
+
+def _make_file(console: Console, model: TableModel, work: TableWork, place: Place, flags: TableFlags) -> None:
+    with stoppable(resume_command()) as stop:
+        result = work.to_file(
+            place.out, force=flags.force, resume=flags.resume, reporter=console.reporter, should_stop=stop
+        )
+    _show_result(console, model, work, result)
+
+
+def _make_shards(console: Console, work: TableWork, place: Place, flags: TableFlags) -> None:
+    note = place.note(work.plan.shards or 1)
+    if note:
+        console.note(note)
+    with stoppable(resume_command()) as stop:
+        result = work.to_shards(place.out, place.part, force=flags.force, reporter=console.reporter, should_stop=stop)
+    _show_shards(console, work, result)
+
+
+def _show_plan(console: Console, model: TableModel, work: TableWork, place: Place) -> None:
+    plan, calls = work.plan, work.network_calls
+    document: dict[str, Any] = {
+        "out": place.out,
+        "model": str(model.path),
+        "columns": list(model.schema.names),
+        "network_calls_per_row": calls,
+        **plan.to_dict(),
+    }
+    rows: list[tuple[str, object]] = [
+        ("model", model.path),
+        ("rows", f"{plan.count:,} of {len(model.schema.names):,} columns"),
+        ("conditions", "; ".join(plan.where) or "none"),
+    ]
+    if plan.balance:
+        rows.append(("balanced over", plan.balance))
+    if plan.complete:
+        rows.append(("completing", f"{plan.complete.rows:,} rows, {plan.complete.draws} draw(s) each"))
+    rows += [
+        ("network calls", f"{calls} a row"),
+        ("temperature", plan.recipe.temperature),
+        ("seed", plan.seed),
+        ("format", plan.format + (", gzip" if plan.packed else "")),
+    ]
+    if plan.shards is not None:
+        start, stop = plan.bounds(0)
+        mine = place.part.of(plan.shards)
+        part = {"index": place.part.index, "total": place.part.total, "source": place.part.source or None}
+        made = sum(last - first for first, last in map(plan.bounds, mine))
+        document |= {"part": part, "shards_of_part": len(mine), "rows_of_part": made}
+        rows.append(("shards", f"{plan.shards:,} of about {stop - start:,} rows"))
+        note = place.note(plan.shards)
+        rows += [("this process", note)] if note else []
+    where = "write to stdout" if place.stdout else f"sample into {place.out}"
+    console.result(document, lambda: console.table(f"would {where}", ("", ""), rows), quiet=place.out)
+
+
+def _show_result(console: Console, model: TableModel, work: TableWork, result: TableResult) -> None:
+    document = {
+        "out": str(result.out),
+        "file": str(result.file),
+        "manifest": str(result.manifest),
+        "count": result.count,
+        "bytes": result.bytes,
+        "sha256": result.sha256,
+        "seconds": result.seconds,
+        "rows_per_second": result.rows_per_second,
+        "seed": work.plan.seed,
+    }
+
+    def human() -> None:
+        console.line(f"{result.count:,} rows in {result.file}", "bold")
+        if work.plan.where:
+            console.line(f"  all of them with {'; '.join(work.plan.where)}")
+        rate = f"{result.rows_per_second:,.0f} rows/s, " if result.rows_per_second else ""
+        console.line(f"  {result.seconds:,.1f} s, {rate}{result.bytes / 1e6:,.1f} MB, manifest in {result.manifest}")
+
+    console.result(document, human, quiet=result.out)
+    source = str(model.header["data"]["name"])  # anybody's text: quoted, so that pasting it runs nothing
+    if not (work.plan.where or work.plan.balance or work.plan.complete):
+        console.next(shlex.join(["synthgen", "evaluate", "--real", source, "--fake", str(result.out)]))
+    else:
+        console.next(shlex.join(["synthgen", "sample", "verify", str(result.out)]))
+
+
+def _show_shards(console: Console, work: TableWork, result: ShardsResult) -> None:
+    plan = work.plan
+    document = {
+        "out": result.out,
+        "format": plan.format,
+        "count": plan.count,
+        "shards": plan.shards,
+        "shards_made": result.made,
+        "shards_kept": result.kept,
+        "shards_missing": result.missing,
+        "finished": result.finished,
+        "rows_made": result.count,
+        "seconds": result.seconds,
+        "rows_per_second": result.images_per_second,
+        "seed": plan.seed,
+    }
+
+    def human() -> None:
+        kept = f", {result.kept:,} there already" if result.kept else ""
+        made = f"{len(result.made):,} shard{'' if len(result.made) == 1 else 's'} made"
+        console.line(f"{made} in {result.out}{kept}", "bold")
+        if result.count:
+            console.line(f"  {result.count:,} rows, {result.seconds:,.1f} s, {result.images_per_second:,.0f} rows/s")
+        missing = f"{result.missing:,} of {plan.shards:,} shards are still to be made"
+        console.line(f"  {f'the set is complete: {plan.count:,} rows' if result.finished else missing}")
+
+    console.result(document, human, quiet=result.out)
+    if result.finished:
+        command = ["synthgen", "sample", "merge", result.out, "--out", f"synthetic.{plan.format}"]
+        console.next(shlex.join(command))

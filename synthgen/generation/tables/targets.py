@@ -1,0 +1,53 @@
+"""Where a table of samples goes: a file with its manifest beside it, or a folder. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from synthgen.data.classes import MANIFEST
+from synthgen.errors import UsageError
+from synthgen.outputs import check_output
+
+_FILES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".tab.gz", ".parquet", ".pq")
+
+
+@dataclass(frozen=True)
+class Target:
+    """out: as it was asked for. file: the table. folder: `out` is a folder with table, manifest and card."""
+
+    out: Path
+    file: Path
+    folder: bool
+
+    @property
+    def manifest(self) -> Path:
+        return self.out / MANIFEST if self.folder else manifest_path(self.file)
+
+    @property
+    def workspace(self) -> Path:
+        """Holds the pieces; hidden, beside the file, so that a rename moves what was made."""
+        return self.file.parent / f".{self.file.name}.partial"
+
+    def check(self, *, force: bool, resume: bool) -> None:
+        """Refuse, before any work begins, what `check_output` refuses, and to leave an interrupted file behind."""
+        if self.folder or not (resume and self.file.is_file() and not self.file.is_symlink() and not force):
+            check_output(self.out, force=force, resume=resume)
+        if not (force or resume) and self.workspace.is_dir():
+            raise UsageError(
+                f"{self.file} was begun already and not finished", "give --resume to go on, or --force to start anew"
+            )
+
+
+def target_of(out: str | Path, format_: str, packed: bool = False) -> Target:
+    """The target that `out` names: a file when it ends like one, else a folder with a table in it."""
+    path = Path(out)
+    if path.name.lower().endswith(_FILES) and not path.is_dir():
+        return Target(path, path, folder=False)
+    return Target(path, path / f"table.{format_}{'.gz' if packed else ''}", folder=True)
+
+
+def manifest_path(out: str | Path) -> Path:
+    """Where the manifest of a file, or of a folder, lies: FILE.manifest.json, or manifest.json in the folder."""
+    path = Path(out)
+    return path / MANIFEST if path.is_dir() else path.with_name(f"{path.name}.{MANIFEST}")
