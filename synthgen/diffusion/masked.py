@@ -79,20 +79,18 @@ class MaskedDenoiser(nn.Module):
         Args:
             tokens: int64 (B, C). fractions: float32 (B, C) in [0, 1), places inside the bins.
             order: float32 (B, C) uniforms that decide which cells are hidden. depth: float32 (B,) uniforms that decide
-                how many; the lowest quarter of them trains the second stage where the network has one.
+                how many; those below a quarter train the second stage where the network has one.
         """
         if not self.network.spread_columns:
             return self._token_loss(tokens, order, depth)
-        # A fixed number of rows: libraries of matrix products prepare anew for every new shape.
-        second = round(LEVEL_SHARE * len(depth))
-        by_depth = depth.argsort()
-        rest, first = by_depth[:second], by_depth[second:]
+        second = depth < LEVEL_SHARE
+        first, rest = (~second).nonzero()[:, 0], second.nonzero()[:, 0]
         out = torch.zeros(len(tokens), device=tokens.device)
         if len(first):
             place = (depth[first] - LEVEL_SHARE) / (1 - LEVEL_SHARE)
-            out = out.index_copy(0, first, self._token_loss(tokens[first], order[first], place.clamp(0, BELOW_ONE)))
+            out = out.index_copy(0, first, self._token_loss(tokens[first], order[first], place))
         if len(rest):
-            place = (depth[rest] / LEVEL_SHARE).clamp(0, BELOW_ONE)
+            place = depth[rest] / LEVEL_SHARE
             out = out.index_copy(0, rest, self._level_loss(tokens[rest], fractions[rest], order[rest], place))
         return out
 
