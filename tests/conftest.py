@@ -8,10 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Before torch is imported: tests share a few cores, and threads beside other work are slower than none.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -130,6 +134,73 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, corners_npz: Path) -> Pat
 
     out = tmp_path_factory.mktemp("runs") / "tiny"
     train(load_config(None, TINY, {"data.source": str(corners_npz), "training.steps": 300}), out, device="cpu")
+    return out
+
+
+TINY_TABLE = [
+    "modality=tables",
+    "model.width=48",
+    "model.blocks=1",
+    "model.embedding=8",
+    "model.fine=4",
+    "data.bins=16",
+    'data.constraints=[{"less_equal": ["low", "high"]}]',
+    "training.batch_size=256",
+    "training.learning_rate=0.01",
+    "training.precision=fp32",
+    "training.checkpoint_every=1h",
+    "sampling.block_size=64",
+]
+"""Settings of a table's model so small that it trains in seconds; `--set` texts, also for the command line."""
+
+
+def people(count: int = 600, seed: int = 0) -> pd.DataFrame:
+    """Rows with an answer: `income` is mostly >50K above 45, `city` is missing for a third of the young.
+
+    Columns of every kind: id (identifier), age (integer), weight (number), income, city (categories; two rare cities),
+    member (boolean), joined (date), low <= high (numbers), planet (constant).
+    """
+    import pandas as pd
+
+    generator = np.random.default_rng(seed)
+    age = generator.integers(18, 80, count)
+    rich = generator.random(count) < np.where(age > 45, 0.9, 0.1)
+    city = generator.choice(np.array(["Rome", "Paris", "Zürich, old town"], object), count, p=[0.5, 0.3, 0.2])
+    city[:2] = ["Oslo", "Bern"]
+    city[2:][(age[2:] < 35) & (generator.random(count - 2) < 0.35)] = None
+    low = np.round(generator.gamma(2.0, 10.0, count), 1)
+    columns = {
+        "id": [f"P{100_000 + 7 * number}" for number in generator.permutation(count)],
+        "age": age,
+        "weight": np.round(generator.normal(70, 12, count), 2),
+        "income": np.where(rich, ">50K", "<=50K"),
+        "city": city,
+        "member": generator.random(count) < 0.3,
+        "joined": pd.Timestamp("2015-03-01") + pd.to_timedelta(generator.integers(0, 3000, count), "D"),
+        "low": low,
+        "high": np.round(low + generator.exponential(5.0, count), 1),
+        "planet": "Earth",
+    }
+    return pd.DataFrame(columns)
+
+
+@pytest.fixture(scope="session")
+def table_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`people` as a CSV file."""
+    path = tmp_path_factory.mktemp("people") / "people.csv"
+    people().to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def table_run(tmp_path_factory: pytest.TempPathFactory, table_csv: Path) -> Path:
+    """A run folder: a small model of `people`, really trained (200 steps)."""
+    from synthgen.config.loading import load_config
+    from synthgen.training.run import train
+
+    out = tmp_path_factory.mktemp("runs") / "people"
+    flags = {"data.source": str(table_csv), "training.steps": 200}
+    train(load_config(None, TINY_TABLE, flags), out, device="cpu")
     return out
 
 
