@@ -44,8 +44,11 @@ def _score(sample: str, separator: str) -> tuple[bool, int]:
     return sum(len(row) == len(rows[0]) for row in rows) >= 0.9 * len(rows), len(rows[0])
 
 
-def find_style(sample: str, separator: str) -> tuple[dict[str, Any], frozenset[int]]:
-    """What writing a file of this style needs, as JSON values; and the places of the columns quoted throughout."""
+def find_style(sample: str, separator: str) -> tuple[dict[str, Any], dict[int, bool]]:
+    """What writing a file of this style needs, as JSON values; and the places of the columns that are quoted.
+
+    A quoted column maps to whether its missing values stand without quotes, as R writes them.
+    """
     ending = re.search(r"\r\n|\n|\r", sample)
     lines = [line for line in sample.splitlines() if line][: _SAMPLE_ROWS + 1]
     cell = re.compile(rf'("(?:[^"]|"")*"|[^{re.escape(separator)}]*)({re.escape(separator)}|$)')
@@ -55,16 +58,22 @@ def find_style(sample: str, separator: str) -> tuple[dict[str, Any], frozenset[i
     style: dict[str, Any] = {"kind": "text", "separator": separator}
     if ending and ending.group() != "\n":
         style["line_end"] = ending.group()
-    if header and all(header):
+    if header and all(cell is None for cell in header):
         style["header_quoted"] = True
-    return style, frozenset(place for place in range(len(header)) if rows and all(row[place] for row in rows))
+    found = {}
+    for place in range(len(header)):
+        bare = {row[place] for row in rows} - {None}
+        if bare <= {"", "NA"} and any(row[place] is None for row in rows):
+            found[place] = bool(bare)
+    return style, found
 
 
-def _quotes(line: str, cell: re.Pattern[str]) -> list[bool]:
-    """Whether each cell of a line stands in quotes."""
-    found, place = [], 0
+def _quotes(line: str, cell: re.Pattern[str]) -> list[str | None]:
+    """The cells of a line, None where one stands in quotes."""
+    found: list[str | None] = []
+    place = 0
     while match := cell.match(line, place):
-        found.append(match.group(1).startswith('"'))
+        found.append(None if match.group(1).startswith('"') else match.group(1))
         place = match.end()
         if not match.group(2):
             break

@@ -139,7 +139,7 @@ class _Column:
         if cells.pad != ("", ""):
             form["pad"] = list(cells.pad)
         if column.quoted:
-            form["quoted"] = True
+            form |= {"quoted": True, **column.extra}
         if cells.several:
             self._remark(column.name, f"several texts mean missing; all are written as '{cells.missing}'")
         kind, more = self._forced(column, cells, texts) or self._kind(column, cells, texts)

@@ -214,6 +214,10 @@ def _join(chunks: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.n
     return np.concatenate(codes).astype(np.int32), texts
 
 
+def _bare(bare: bool | None) -> dict[str, bool]:
+    return {"bare_missing": True} if bare else {}
+
+
 def _ends(path: Path) -> dict[str, bool]:
     """How the file begins and ends: a byte order mark, no newline after the last row."""
     if path.name.lower().endswith(".gz"):
