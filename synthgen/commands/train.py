@@ -1,7 +1,8 @@
-"""`synthgen train`: learn a diffusion model from a preset, a config or a folder of images."""
+"""`synthgen train`: learn a diffusion model from a preset, a config, a folder of images or a table."""
 
 from __future__ import annotations
 
+import shlex
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -50,12 +51,12 @@ class Precision(str, Enum):
 def train(
     what: Annotated[
         str | None,
-        typer.Argument(metavar="WHAT", help="A preset (mnist), a config file (my.yaml), or data (my-folder/)."),
+        typer.Argument(metavar="WHAT", help="A preset (mnist), a config file (my.yaml), or data (my-folder/, my.csv)."),
     ] = None,
     config: Annotated[Path | None, typer.Option("--config", "-c", metavar="FILE", help="A YAML config.")] = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", metavar="SOURCE", help="Data to learn: a name, a folder, .npz or IDX."),
+        typer.Option("--data", metavar="SOURCE", help="Data to learn: a name, a folder, .npz, IDX, CSV, Parquet."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run folder [default: runs/NAME].")
@@ -118,7 +119,8 @@ def train(
         run = out or Path("runs") / name
         if speaks:
             check_output(run, force=force, resume=resume)
-        console.loading("torch", "diffusers")
+        tables = settings.modality == "tables"
+        console.loading(*(("torch",) if tables else ("torch", "diffusers")))
         from synthgen.training.run import load_data
         from synthgen.training.run import train as train_core
         from synthgen.training.together import together
@@ -141,7 +143,9 @@ def train(
                     world=world,
                 )
         if speaks:
-            _show_result(console, result, conditional=bool(getattr(found, "class_names", ())))
+            few = 100 if getattr(found, "class_names", ()) else 64
+            wish = f"--count {len(found)} --out synthetic.csv" if tables else f"--count {few} --out synthetic/"
+            _show_result(console, result, f"synthgen sample {shlex.quote(str(run))} {wish}")
 
 
 def _show_plan(
@@ -163,7 +167,7 @@ def _show_plan(
     console.result(document, lambda: console.table(f"would train into {run}", ("", ""), rows), quiet=run)
 
 
-def _show_result(console: Console, result: TrainResult, *, conditional: bool) -> None:
+def _show_result(console: Console, result: TrainResult, following: str) -> None:
     document = {
         "run": str(result.run),
         "checkpoint": str(result.checkpoint),
@@ -186,7 +190,7 @@ def _show_result(console: Console, result: TrainResult, *, conditional: bool) ->
             )
 
     console.result(document, human, quiet=result.run)
-    console.next(f"synthgen sample {result.run} --count {100 if conditional else 64} --out synthetic/")
+    console.next(following)
 
 
 def _duration(seconds: float) -> str:
