@@ -16,8 +16,15 @@ from synthgen.config.tables import TableModelConfig
 if TYPE_CHECKING:
     from synthgen.data.tables.codec import TableCodec
 
-FREQUENCIES = 4
-"""Waves over the rank of an ordered token; each gives a sine and a cosine."""
+WAVES = 16
+"""Cosines over the rank of an ordered token, from half a period to eight."""
+
+OWN_WEIGHT = 0.1
+"""Scale of what an ordered token has of its own beside its waves: so much slower it is learned, and less is by heart.
+
+On California (11,900 rows, 100 bins) the waves and this scale lower the cross-entropy of rows held out from 4.095 to
+4.045 nats per hidden cell, at equal steps.
+"""
 
 LEVEL_EMBEDDING = 8
 """Features of a level inside a bin."""
@@ -41,16 +48,16 @@ def group_columns(sizes: Sequence[int], waste: float = 0.75) -> tuple[Group, ...
 
 
 def waves(position: torch.Tensor) -> torch.Tensor:
-    """float (..., 2 * FREQUENCIES): sines and cosines of ranks in [0, 1]; zeros where the rank is NaN."""
-    angle = position[..., None] * math.pi * 2.0 ** torch.arange(FREQUENCIES)
-    return torch.cat([angle.sin(), angle.cos()], -1).nan_to_num(0.0)
+    """float (..., WAVES): sqrt(2 / k) cos(pi k rank), k = 1, 2, ... of ranks in [0, 1]; zeros where the rank is NaN."""
+    number = torch.arange(1, WAVES + 1)
+    return ((2.0 / number).sqrt() * (position[..., None] * math.pi * number).cos()).nan_to_num(0.0)
 
 
 class Head(nn.Module):
     """Scores of the tokens of one group of columns: linear in the trunk's features.
 
-    The weight of a token is free plus a smooth function of its rank, shared by the column's tokens: neighbouring bins
-    begin as neighbours. Padding scores -inf.
+    The weight of an ordered token is a smooth function of its rank plus a small part of its own, so that neighbouring
+    bins share what is learned. Padding scores -inf.
 
     Args: sizes: tokens K of each column; positions: float (columns, K) ranks with NaN where there is none.
     """
@@ -59,12 +66,15 @@ class Head(nn.Module):
         super().__init__()
         count, size = positions.shape
         self.weight = nn.Parameter(torch.randn(count, size, width) * (0.1 / math.sqrt(width)))
-        self.slope = nn.Parameter(torch.zeros(count, 2 * FREQUENCIES, width))
+        self.slope = nn.Parameter(torch.zeros(count, WAVES, width))
         self.bias = nn.Parameter(torch.zeros(count, size))
         self.register_buffer("waves", waves(positions), persistent=False)
         absent = torch.arange(size)[None] >= torch.tensor(list(sizes))[:, None]
+        own = torch.where(positions.isnan(), 1.0, OWN_WEIGHT)[..., None]
+        self.register_buffer("own", own, persistent=False)
         self.register_buffer("padding", torch.zeros(count, size).masked_fill(absent, -torch.inf), persistent=False)
         self.waves: torch.Tensor
+        self.own: torch.Tensor
         self.padding: torch.Tensor
 
     def forward(self, h: torch.Tensor, columns: torch.Tensor | None = None) -> torch.Tensor:
@@ -79,8 +89,8 @@ class Head(nn.Module):
 
     def _weights(self, columns: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
         if columns is None or len(columns) == len(self.bias):
-            return self.weight + self.waves @ self.slope, self.bias + self.padding
-        weight = self.weight[columns] + self.waves[columns] @ self.slope[columns]
+            return self.weight * self.own + self.waves @ self.slope, self.bias + self.padding
+        weight = self.weight[columns] * self.own[columns] + self.waves[columns] @ self.slope[columns]
         return weight, self.bias[columns] + self.padding[columns]
 
 
@@ -118,7 +128,7 @@ class TableNetwork(nn.Module):
         self._constant("wide", wide)
         self.embedding = nn.Embedding(rows, config.embedding)
         nn.init.normal_(self.embedding.weight, std=0.3)
-        self.enter = nn.Linear(columns * (config.embedding + 2 * FREQUENCIES), width)
+        self.enter = nn.Linear(columns * (config.embedding + WAVES), width)
         self.blocks = nn.ModuleList(_block(width, config.dropout) for _ in range(config.blocks))
         self.leave = nn.LayerNorm(width)
         self.groups = group_columns(self.sizes)
@@ -149,7 +159,7 @@ class TableNetwork(nn.Module):
         self._constant("level_first", torch.arange(count) * (self.levels + 1))
         self.level_embedding = nn.Embedding(count * (self.levels + 1), LEVEL_EMBEDDING)
         nn.init.normal_(self.level_embedding.weight, std=0.3)
-        self.level_enter = nn.Linear(count * (LEVEL_EMBEDDING + 2 * FREQUENCIES), width)
+        self.level_enter = nn.Linear(count * (LEVEL_EMBEDDING + WAVES), width)
         self.level_head = Head(width, [self.levels] * count, place.expand(count, -1))
 
     level_waves: torch.Tensor

@@ -60,6 +60,7 @@ def test_one_level_means_no_second_stage() -> None:
 
 def test_waves_of_no_rank_are_zero() -> None:
     found = waves(torch.tensor([0.0, 0.5, torch.nan]))
-    assert found.shape == (3, 8)
-    assert torch.allclose(found[1], torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, -1.0, 1.0, 1.0]), atol=1e-6)
+    assert found.shape == (3, 16)
+    assert torch.allclose(found[1, :4], torch.tensor([0.0, -1.0, 0.0, 0.5**0.5]), atol=1e-6)
+    assert torch.allclose(found[0, :4], (2.0 / torch.arange(1, 5)).sqrt())
     assert (found[2] == 0).all()
