@@ -32,7 +32,11 @@ _synthgen() {
         'synthgen sample --count'|'synthgen sample -n') words='' value=1 ;;
         'synthgen sample --out'|'synthgen sample -o') words='' files=1 value=1 ;;
         'synthgen sample --class') words='' value=1 ;;
-        'synthgen sample --format') words='png npz idx parquet webdataset' value=1 ;;
+        'synthgen sample --where') words='' value=1 ;;
+        'synthgen sample --balance') words='' value=1 ;;
+        'synthgen sample --complete') words='' files=1 value=1 ;;
+        'synthgen sample --draws') words='' value=1 ;;
+        'synthgen sample --format') words='png npz idx parquet webdataset csv tsv' value=1 ;;
         'synthgen sample --seed') words='' value=1 ;;
         'synthgen sample --shards') words='' value=1 ;;
         'synthgen sample --shard-size') words='' value=1 ;;
@@ -41,11 +45,12 @@ _synthgen() {
         'synthgen sample --steps') words='' value=1 ;;
         'synthgen sample --eta') words='' value=1 ;;
         'synthgen sample --guidance-scale') words='' value=1 ;;
+        'synthgen sample --temperature') words='' value=1 ;;
         'synthgen sample --device') words='auto cpu cuda mps' value=1 ;;
         'synthgen sample --color') words='auto always never' value=1 ;;
         'synthgen sample verify --color') words='auto always never' value=1 ;;
         'synthgen sample merge --out'|'synthgen sample merge -o') words='' files=1 value=1 ;;
-        'synthgen sample merge --format') words='png npz idx parquet webdataset' value=1 ;;
+        'synthgen sample merge --format') words='png npz idx parquet webdataset csv tsv' value=1 ;;
         'synthgen sample merge --color') words='auto always never' value=1 ;;
         'synthgen evaluate --real') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 value=1 ;;
         'synthgen evaluate --fake') words='' files=1 value=1 ;;
@@ -55,6 +60,8 @@ _synthgen() {
         'synthgen evaluate --metrics') words='' value=1 ;;
         'synthgen evaluate --fail-if') words='fid> fid>3*floor recall< agreement< memorised>1%' value=1 ;;
         'synthgen evaluate --holdout') words='half test' value=1 ;;
+        'synthgen evaluate --test') words='' files=1 value=1 ;;
+        'synthgen evaluate --target') words='' value=1 ;;
         'synthgen evaluate --out'|'synthgen evaluate -o') words='' files=1 value=1 ;;
         'synthgen evaluate --seed') words='' value=1 ;;
         'synthgen evaluate --max-bad') words='' value=1 ;;
@@ -102,6 +109,7 @@ _synthgen() {
         'synthgen data inspect --image-size') words='' value=1 ;;
         'synthgen data inspect --channels') words='' value=1 ;;
         'synthgen data inspect --preview') words='' files=1 value=1 ;;
+        'synthgen data inspect --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
         'synthgen data inspect --color') words='auto always never' value=1 ;;
         'synthgen data prepare --out'|'synthgen data prepare -o') words='' files=1 value=1 ;;
         'synthgen data prepare --image-size') words='' value=1 ;;
@@ -118,17 +126,17 @@ _synthgen() {
         'synthgen') words='--version --help -h' ;;
         'synthgen quickstart') words='--out -o --budget --count -n --seed --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen train') words='--config -c --data --out -o --budget --steps --epochs --seed --devices --nodes --strategy --precision --max-bad --set --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
-        'synthgen sample') words='--count -n --out -o --class --format --seed --shards --shard-size --shard --sampler --steps --eta --guidance-scale --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
+        'synthgen sample') words='--count -n --out -o --class --where --balance --complete --draws --allow-missing --format --escape-formulas --seed --shards --shard-size --shard --sampler --steps --eta --guidance-scale --temperature --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen sample verify') words='--json --quiet -q --color --help -h' ;;
         'synthgen sample merge') words='--out -o --format --resume --force --json --quiet -q --color --help -h' ;;
-        'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --fail-if --holdout --out -o --seed --max-bad --no-cache --device --force --json --quiet -q --color --help -h' ;;
+        'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --fail-if --holdout --test --target --out -o --seed --max-bad --no-cache --device --force --json --quiet -q --color --help -h' ;;
         'synthgen augment-classifier') words='--real --synthetic --train-generator --budget --set --test --real-size --ratio --imbalance --filter --classifier --augment --count -n --seeds --steps --batch-size --allow-leak --out -o --seed --max-bad --device --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen explain') words='--out -o --samples -n --class --methods --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
         'synthgen export') words='--format --out -o --sampler --steps --device --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen doctor') words='--json --quiet -q --color --help -h' ;;
         'synthgen data') words='--help -h' ;;
         'synthgen data list') words='--json --quiet -q --color --help -h' ;;
-        'synthgen data inspect') words='--image-size --channels --preview --force --json --quiet -q --color --help -h' ;;
+        'synthgen data inspect') words='--image-size --channels --preview --set --force --json --quiet -q --color --help -h' ;;
         'synthgen data prepare') words='--out -o --image-size --channels --max-bad --force --json --quiet -q --color --help -h' ;;
         'synthgen config') words='--help -h' ;;
         'synthgen config show') words='--set --changed --json --quiet -q --color --help -h' ;;
@@ -139,7 +147,7 @@ _synthgen() {
         case "$path" in
         'synthgen') words='quickstart train sample evaluate augment-classifier explain export doctor data config' ;;
         'synthgen quickstart') words='' ;;
-        'synthgen train') words='celeba cifar10 fashion-mnist imagenet images mnist mnist-mini' files=1 ;;
+        'synthgen train') words='adult celeba cifar10 fashion-mnist imagenet images mnist mnist-mini table' files=1 ;;
         'synthgen sample') words='verify merge' files=1 ;;
         'synthgen sample verify') words='' files=1 ;;
         'synthgen sample merge') words='' files=1 ;;
@@ -153,7 +161,7 @@ _synthgen() {
         'synthgen data inspect') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 ;;
         'synthgen data prepare') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 ;;
         'synthgen config') words='show schema list' ;;
-        'synthgen config show') words='celeba cifar10 fashion-mnist imagenet images mnist mnist-mini' files=1 ;;
+        'synthgen config show') words='adult celeba cifar10 fashion-mnist imagenet images mnist mnist-mini table' files=1 ;;
         'synthgen config schema') words='' ;;
         'synthgen config list') words='' ;;
         esac

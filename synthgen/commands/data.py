@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthgen.commands.options import Color, ColorOption, ForceOption, JsonOption, QuietOption
+from synthgen.commands.data_tables import inspect as inspect_tables
+from synthgen.commands.options import Color, ColorOption, ForceOption, JsonOption, QuietOption, SetOption
 from synthgen.commands.resuming import stoppable
 from synthgen.console import Console, command_console
 from synthgen.errors import UsageError
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, inspect and prepare data sets.")
 
 SourceArgument = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="A name, a folder of images, .zip, .npz, IDX, parquet or tar.")
+    str, typer.Argument(metavar="SOURCE", help="A name, a folder of images, .zip, .npz, IDX, parquet, tar, or a table.")
 ]
 SizeOption = Annotated[
     str | None, typer.Option("--image-size", metavar="N|HxW", help="Pixels [default: the images' own, up to 64].")
@@ -66,6 +67,7 @@ def inspect(
     preview: Annotated[
         Path | None, typer.Option("--preview", metavar="FILE", help="Save the preview picture as PNG.")
     ] = None,
+    set_: SetOption = None,
     force: ForceOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -73,9 +75,18 @@ def inspect(
 ) -> None:
     """Say what a data set holds.
 
-    Reads all of it: sizes, modes, classes, unreadable files, duplicates, and a picture of a few images of each class.
+    Reads all of it: sizes, modes, classes, unreadable files, duplicates, and a picture of a few images of each class;
+    of a table, the columns, what they mean and how they are learned (--set data.columns.NAME.kind=... changes it).
     """
     with command_console(json=json, quiet=quiet, color=color) as console:
+        from synthgen.data.tables import is_table
+
+        if is_table(source):
+            if image_size or channels or preview:
+                raise UsageError(f"{source} is a table: --image-size, --channels and --preview are for images")
+            return inspect_tables(console, source, set_ or [])
+        if set_:
+            raise UsageError(f"--set is for tables, and {source} is none", "Images have --image-size and --channels.")
         size = _parse_size(image_size)
         if preview is not None:
             check_output(preview, force=force)

@@ -55,7 +55,7 @@ def read_table(
     """
     config, reporter = config or TableDataConfig(), reporter or NullReporter()
     raw, split = open_table(source, config, split, reporter, should_stop)
-    return from_raw(raw, config, schema, split, reporter, should_stop, licence=_licence(source))
+    return from_raw(raw, config, schema, split, reporter, should_stop, licence=licence_of(source))
 
 
 def table_from_frame(
@@ -107,15 +107,28 @@ def from_raw(
     licence: str = "",
 ) -> TableData:
     """Choose columns and rows, and bring every column to the normal form of its kind."""
-    import pandas as pd
-
-    raw, rows = _choose_rows(raw, split, config, reporter)
+    raw, rows = choose_rows(raw, split, config, reporter)
     if schema is None:
         inferred = infer(raw, config)
         for column, remark in inferred.remarks.items():
             reporter.warn(f"column '{column}': {remark}")
         inferred.check(raw.name)
         schema = inferred.schema
+    return convert(raw, config, schema, rows, split, should_stop, licence)
+
+
+def convert(
+    raw: RawTable,
+    config: TableDataConfig,
+    schema: TableSchema,
+    rows: np.ndarray | None,
+    split: str,
+    should_stop: ShouldStop,
+    licence: str = "",
+) -> TableData:
+    """The columns of `schema` in `rows` (None: all) in their normal forms."""
+    import pandas as pd
+
     missing = {*config.missing, *schema.format.get("missing", ())}
     raw = raw.only(_present(raw, schema))
     if rows is not None:
@@ -152,7 +165,7 @@ def split_column(raw: RawTable) -> tuple[str, np.ndarray] | None:
     return None
 
 
-def _choose_rows(
+def choose_rows(
     raw: RawTable, split: str, config: TableDataConfig, reporter: Reporter
 ) -> tuple[RawTable, np.ndarray | None]:
     """The table without its column of splits, and the rows that `split` and `limit` ask for (None: all)."""
@@ -178,6 +191,6 @@ def _choose_rows(
     return raw, rows if len(rows) < raw.count else None
 
 
-def _licence(source: str | Path) -> str:
+def licence_of(source: str | Path) -> str:
     known = KNOWN_TABLES.get(str(source))
     return known.licence if known else ""

@@ -18,7 +18,7 @@ from synthgen.data.arrays import check_claim
 from synthgen.data.tables.dialect import find_separator, find_style
 from synthgen.data.tables.raw import RawTable, TextColumn
 from synthgen.errors import StoppedError, UsageError
-from synthgen.reporting import Reporter
+from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop
 
 MAX_COLUMNS = 20_000
@@ -26,6 +26,7 @@ MAX_LINE = 2**24
 """Characters of one line: a thousand columns of long texts stay far below."""
 _CHUNK_CELLS = 500_000
 _SAMPLE = 2**18
+_WORTH_A_LINE = 2**24
 
 _Parts = list[list[tuple[np.ndarray, np.ndarray]]]
 
@@ -50,7 +51,15 @@ def read_text(path: Path, separator: str | None, reporter: Reporter, should_stop
     if not lines:
         raise UsageError(f"{path} has no rows below its line of column names")
     style |= _ends(path) | ({} if list(names) == header else {"header": header})
-    columns = tuple(TextColumn(name, *_join(parts[place]), quoted=place in quoted) for place, name in enumerate(names))
+    columns = tuple(
+        TextColumn(
+            name,
+            *_join(parts[place]),
+            quoted=place in quoted,
+            extra={"bare_missing": True} if quoted.get(place) else {},
+        )
+        for place, name in enumerate(names)
+    )
     return RawTable(str(path), columns, len(lines), style, np.frombuffer(lines, np.int64))
 
 
@@ -164,7 +173,8 @@ def _read_rows(
     lines = array("q")
     size = max(1, _CHUNK_CELLS // len(names))
     chunk: list[list[str]] = []
-    with reporter.progress(f"reading {path.name}", None, "rows") as progress:
+    shown = reporter if path.stat().st_size >= _WORTH_A_LINE else NullReporter()
+    with shown.progress(f"reading {path.name}", None, "rows") as progress:
         for line, row in records:
             if len(row) != len(names):
                 raise _ragged(path, line, row, names)
@@ -176,8 +186,9 @@ def _read_rows(
                 progress.update(len(lines))
                 if should_stop():
                     raise StoppedError(f"stopped while reading {path}")
-    if chunk:
-        _add(parts, chunk)
+        if chunk:
+            _add(parts, chunk)
+            progress.update(len(lines))
     return parts, lines
 
 
@@ -212,10 +223,6 @@ def _join(chunks: list[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.n
     codes = [merged[ends[i] : ends[i + 1]][part] for i, (part, _) in enumerate(chunks)]
     chunks.clear()
     return np.concatenate(codes).astype(np.int32), texts
-
-
-def _bare(bare: bool | None) -> dict[str, bool]:
-    return {"bare_missing": True} if bare else {}
 
 
 def _ends(path: Path) -> dict[str, bool]:
