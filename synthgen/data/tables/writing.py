@@ -8,6 +8,7 @@ is written), blanks around or needless quotes in some cells of a column only, nu
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,17 +28,28 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _DAY = 86_400_000_000
 
 
-def format_rows(frame: pd.DataFrame, schema: TableSchema, *, header: bool, escape_formulas: bool = False) -> str:
+def format_rows(
+    frame: pd.DataFrame,
+    schema: TableSchema,
+    *,
+    header: bool,
+    escape_formulas: bool = False,
+    kept: Mapping[str, np.ndarray] | None = None,
+) -> str:
     """The rows of `frame` (normal forms) as text, written as the table that `schema` describes was.
 
     header: the line of column names first. escape_formulas: put an apostrophe before texts that a spreadsheet would
-    compute (=, +, -, @, tab, carriage return), in columns of texts and in names. Tables that were no text file are
-    written with commas. Ends with the end of a line.
+    compute (=, +, -, @, tab, carriage return), in columns of texts and in names. kept: by column, objects (N,), texts
+    to write as they are, None where the value is to be written. Tables that were no text file are written with commas.
+    Ends with the end of a line.
     """
     form = schema.format if schema.format.get("kind") == "text" else {}
     separator, end = str(form.get("separator", ",")), str(form.get("line_end", "\n"))
     special = re.compile(f'[{re.escape(separator)}"\r\n]')
     texts = [_cells(frame[column.name], column, special, escape_formulas) for column in schema.columns]
+    for place, column in enumerate(schema.columns):
+        if kept is not None and column.name in kept:
+            texts[place] = _kept(texts[place], kept[column.name], column, special, escape_formulas)
     if len(texts) == 1:  # a line without anything is no row
         texts = [[text or '""' for text in texts[0]]]
     lines = [separator.join(cells) for cells in zip(*texts, strict=True)]
@@ -68,6 +80,17 @@ def _cells(values: pd.Series, column: ColumnSchema, special: re.Pattern[str], es
     bare = not quoted or bool(form.get("bare_missing"))
     held.append(before + _quote(missing, special, not bare) + after)
     return [held[code] for code in codes.tolist()]
+
+
+def _kept(
+    cells: list[str], texts: np.ndarray, column: ColumnSchema, special: re.Pattern[str], escape: bool
+) -> list[str]:
+    """Cells, with these texts where there are any."""
+    quoted = bool(column.format.get("quoted"))
+    texts = np.array([text if text is None or not escape else _escape(text) for text in texts], object)
+    return [
+        cell if text is None else _quote(text, special, quoted) for cell, text in zip(cells, texts, strict=True)
+    ]
 
 
 def column_texts(values: Any, column: ColumnSchema) -> list[str]:
