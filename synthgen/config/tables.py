@@ -90,10 +90,10 @@ class TableTrainingConfig(TrainingConfig):
     )
     weight_decay: float = Field(1e-4, ge=0, description="weight decay of AdamW")
     validation: float = Field(
-        0.1, ge=0.0, lt=0.9, description="share of rows held out to see whether training goes too far; 0: none"
+        0.1, ge=0.0, lt=0.9, description="share of rows never trained on, whose loss is reported; 0: none"
     )
     patience: int = Field(
-        0, ge=0, description="stop after this many checks without a better loss on the rows held out; 0: never"
+        0, ge=0, description="stop after this many checks without a better loss there, and keep the best; 0: never"
     )
 
 

@@ -203,7 +203,7 @@ class Trainer:
         self._whole = None
 
     def weights(self) -> Tensors:
-        """The averaged weights of the network, by name: those of the best check where samples are held out."""
+        """The averaged weights of the network, by name: the last ones, or those of the best check with patience."""
         if self.watch.best is not None:
             return dict(self.watch.best)
         return dict(self.average.model.network.state_dict())  # type: ignore[union-attr]

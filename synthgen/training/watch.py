@@ -15,8 +15,9 @@ EVERY = 50
 class Watch:
     """Compares the averaged weights' loss on samples that are never trained on, and remembers the best.
 
-    patience: checks without a better loss after which `over` is set; 0: never. best: the best averaged weights of the
-    network so far, None before the first check and where nothing is held out.
+    patience: checks without a better loss after which `over` is set; 0: never, and then the last weights are the ones
+    that stay, because the likelihood of single rows is no judge of the whole. best: the best averaged weights of the
+    network so far; None without patience, before the first check, and where nothing is held out.
     """
 
     def __init__(self, subject: Subject, average: WeightAverage, patience: int) -> None:
@@ -40,7 +41,8 @@ class Watch:
         if self.loss is not None and not loss < self.loss:
             self.since += 1
             return
-        self.best = {name: value.clone() for name, value in self.average.state("network.").items()}
+        if self.patience:
+            self.best = {name: value.clone() for name, value in self.average.state("network.").items()}
         self.loss, self.step, self.since = loss, step, 0
 
     def facts(self) -> dict[str, Any]:
@@ -56,8 +58,8 @@ class Watch:
 
     def restore(self, facts: dict[str, Any], best: Tensors) -> None:
         """Take over what `facts` gave, with the best weights."""
-        if "validation_loss" not in facts or not best:
+        if "validation_loss" not in facts:
             return
-        self.best, self.loss = best, float(facts["validation_loss"])
+        self.best, self.loss = best or None, float(facts["validation_loss"])
         self.step, self.since = int(facts["best_step"]), int(facts["checks_since_best"])
         self.last = int(facts["last_check"])

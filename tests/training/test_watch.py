@@ -43,7 +43,7 @@ def mark(one: Watch, value: float) -> None:
 
 
 def test_the_best_weights_are_kept_and_not_the_last() -> None:
-    one = watch(3.0, 1.0, 2.0)
+    one = watch(3.0, 1.0, 2.0, patience=5)
     for number in (1, 2, 3):
         mark(one, number)
         one.look(number * EVERY)
@@ -74,6 +74,13 @@ def test_a_loss_that_is_no_number_is_never_the_best() -> None:
     one.look(EVERY)
     one.look(2 * EVERY)
     assert one.loss == 1.0 and one.over
+
+
+def test_without_patience_the_last_weights_stand() -> None:
+    one = watch(1.0, 2.0)
+    one.look(EVERY)
+    one.look(2 * EVERY)
+    assert one.best is None and not one.over and one.facts()["best_step"] == EVERY
 
 
 def test_where_nothing_is_held_out_the_last_weights_stand() -> None:
