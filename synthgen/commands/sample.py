@@ -135,9 +135,14 @@ def sample(
     with command_console(json=json, quiet=quiet, color=color) as console:
         chosen = format_.value if format_ else None
         checkpoint = resolve_run(run)
-        rows = {"--where": where, "--balance": balance, "--complete": complete, "--draws": draws}
+        rows: dict[str, object] = {"--where": where, "--balance": balance, "--complete": complete, "--draws": draws}
         rows |= {"--allow-missing": allow_missing, "--escape-formulas": escape_formulas, "--temperature": temperature}
-        pictures = {"--class": class_, "--sampler": sampler, "--eta": eta, "--guidance-scale": guidance_scale}
+        pictures: dict[str, object] = {
+            "--class": class_,
+            "--sampler": sampler,
+            "--eta": eta,
+            "--guidance-scale": guidance_scale,
+        }
         if modality_of(checkpoint) == "tables":
             _refuse(pictures, "a model of images", f"{run} is one of a table")
             flags = TableFlags(

@@ -42,6 +42,8 @@ def verify(
         if not report.whole:
             problems = len(report.missing) + len(report.damaged) + len(report.extra)
             again = "run the same `synthgen sample` command again: it makes only what is missing or damaged"
+            if report.kind == "files":
+                again = "make it again: the same `synthgen sample` command with --force"
             hint = again if report.missing or report.damaged else "move the extra files elsewhere"
             raise SynthgenError(f"{report.out} is not whole: {problems:,} problem(s)", hint)
         if not report.finished:
@@ -66,7 +68,8 @@ def _show_report(console: Console, report: VerifyReport) -> None:
             if len(found) > _SHOWN:
                 console.line(f"{kind}: and {len(found) - _SHOWN:,} more", "red")
         if report.whole:
-            console.line(f"{report.out} is whole: {report.count:,} samples in {report.parts:,} {report.kind}", "green")
+            parts = "1 file" if report.kind == "files" else f"{report.parts:,} {report.kind}"
+            console.line(f"{report.out} is whole: {report.count:,} samples in {parts}", "green")
 
     console.result(document, human, quiet="whole" if report.whole else "not whole")
 

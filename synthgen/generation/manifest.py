@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from synthgen.data.classes import MANIFEST, SAMPLES_KIND
 from synthgen.errors import SynthgenError, UsageError
@@ -13,7 +13,6 @@ from synthgen.generation.storage import MOST_BYTES
 
 if TYPE_CHECKING:
     from synthgen.generation.model import Model
-    from synthgen.generation.tables.plan import TablePlan
 
 FORMAT_VERSION = 1
 SHARD_KIND = "synthgen-shard"
@@ -85,7 +84,11 @@ def plan_and_origin(document: dict[str, Any], place: str) -> tuple[SamplePlan, O
         raise SynthgenError(f"{place} does not describe its samples ({error})") from error
 
 
-def check_same_plan(document: dict[str, Any], plan: SamplePlan | TablePlan, out: str) -> None:
+class _Plan(Protocol):
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def check_same_plan(document: dict[str, Any], plan: _Plan, out: str) -> None:
     """Refuse to go on with another plan than the one that began a set. Raises UsageError naming what differs."""
     changes = differences(document["plan"], plan.to_dict())
     if changes:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,12 +15,13 @@ from synthgen.data.tables.columns import to_series
 from synthgen.data.tables.frames import from_pandas
 from synthgen.data.tables.raw import RawTable, TextColumn
 from synthgen.data.tables.reading import open_table
+from synthgen.data.tables.schema import ColumnSchema
 from synthgen.data.tables.transforms import Ascending, Total
 from synthgen.errors import UsageError, nearest
 from synthgen.generation.storage import sha256_of_file
 from synthgen.generation.tables.engine import Allowed, Given
 from synthgen.generation.tables.plan import Completion, TablePlan
-from synthgen.generation.tables.writing import Encoder, packed, parquet_bytes, schema_of
+from synthgen.generation.tables.writing import Encoder, RowEncoder
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import never_stop
 
@@ -142,7 +142,8 @@ class KnownCells:
 
     def rows(self, keys: np.ndarray) -> np.ndarray:
         """The row of the file that each row of the result belongs to; beyond the end, the last."""
-        return np.minimum(keys // self.draws, self.raw.count - 1)
+        found: np.ndarray = np.minimum(keys // self.draws, self.raw.count - 1)
+        return found
 
     def given(self, keys: np.ndarray) -> Given:
         """Tokens of the known cells; the others may be anything but missing, unless that is allowed."""
@@ -175,7 +176,7 @@ class KnownCells:
 
     def encoder(self, plan: TablePlan, schema: TableSchema) -> Encoder:
         """Writes known cells with the very text that they have in the file."""
-        return _KnownEncoder(self, plan, schema_of(plan, schema))
+        return _KnownEncoder(self, plan, schema)
 
 
 def _check_columns(raw: RawTable, schema: TableSchema, draws: int) -> None:
@@ -194,41 +195,26 @@ class _KnownEncoder:
     """Texts of the file for known cells, texts as the training data were written for all others."""
 
     def __init__(self, known: KnownCells, plan: TablePlan, schema: TableSchema) -> None:
-        self.known, self.plan, self.schema = known, plan, schema
-        columns = {column.name: column for column in known.raw.columns}
-        self.texts: dict[int, TextColumn] = {}
-        for place, name in enumerate(schema.names):
-            column = columns.get(name)
-            if isinstance(column, TextColumn):
-                self.texts[place] = column
+        self.known, self.draws = known, known.draws
+        if self.draws > 1:
+            names = [*schema.format["header"], DRAW] if "header" in schema.format else None
+            form = schema.format if names is None else {**schema.format, "header": names}
+            schema = replace(schema, columns=(*schema.columns, ColumnSchema(DRAW, "integer")), format=form)
+        self.rows = RowEncoder(plan, schema)
+        self.texts = {column.name: column for column in known.raw.columns if isinstance(column, TextColumn)}
 
     def __call__(self, frame: pd.DataFrame, start: int, *, first: bool) -> bytes:
-        if self.plan.format == "parquet":
-            return self._parquet(frame, start)
-        from synthgen.data.tables.writing import format_rows
+        import pandas as pd
 
-        separator = str(self.schema.format.get("separator", ","))
-        text = format_rows(frame, self.schema, header=first, escape_formulas=self.plan.escape)
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator))
-        rows = self.known.rows(np.arange(start, start + len(frame)))
-        body = lines[1:] if first else lines
-        for place, column in self.texts.items():
-            held = np.append(column.texts, [""])[column.codes[rows]]
-            for line, known, cell in zip(body, self.known.cells[rows, place], held, strict=True):
-                if known:
-                    line[place] = cell
-        if self.known.draws > 1:
-            for number, line in enumerate(body, start):
-                line.append(str(number % self.known.draws))
-            if first:
-                lines[0].append(DRAW)
-        out = io.StringIO(newline="")
-        end = str(self.schema.format.get("line_end", "\n"))
-        csv.writer(out, delimiter=separator, lineterminator=end).writerows(lines)
-        return packed(out.getvalue().encode(), self.plan)
-
-    def _parquet(self, frame: pd.DataFrame, start: int) -> bytes:
-        draws: Any = None
-        if self.known.draws > 1:
-            draws = np.arange(start, start + len(frame)) % self.known.draws
-        return parquet_bytes(frame, self.schema, draws)
+        keys = np.arange(start, start + len(frame))
+        if self.draws > 1:
+            frame = frame.assign(**{DRAW: pd.array(keys % self.draws, dtype="Int64")})
+        rows = self.known.rows(keys)
+        kept: dict[str, np.ndarray] = {}
+        for place, name in enumerate(self.known.schema.names):
+            if name in self.texts:
+                column = self.texts[name]
+                held = np.append(column.texts, [None])[column.codes[rows]]
+                held[~self.known.cells[rows, place]] = None
+                kept[name] = held
+        return self.rows(frame, start, first=first, kept=kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthgen.errors import SynthgenError
@@ -52,7 +53,7 @@ class TableShardSet(ShardedSet[TablePlan]):
             raise ValueError("a set that was opened to be read makes no rows")
         with self.store.workspace(self.tag(shard)) as folder:
             position = start
-            pieces = []
+            pieces: list[Path] = []
 
             def put(frame: pd.DataFrame) -> None:
                 nonlocal position

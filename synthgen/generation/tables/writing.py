@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,11 +46,11 @@ def piece_rows(plan: TablePlan, rows: int) -> int:
 
 def schema_of(plan: TablePlan, schema: TableSchema) -> TableSchema:
     """The schema with the separator that the plan's format asks for; CSV keeps the input's, unless that is a tab."""
-    if plan.format == "tsv":
-        return replace(schema, format={**schema.format, "separator": "\t"})
-    if plan.format == "csv" and schema.format.get("separator") == "\t":
-        return replace(schema, format={**schema.format, "separator": ","})
-    return schema
+    separator = {"tsv": "\t", "csv": ","}.get(plan.format)
+    own = schema.format.get("separator") if schema.format.get("kind") == "text" else None
+    if separator is None or (plan.format == "csv" and own != "\t"):
+        return schema
+    return replace(schema, format={**schema.format, "kind": "text", "separator": separator})
 
 
 class Encoder(Protocol):
@@ -67,32 +67,28 @@ class RowEncoder:
         check_writable(plan.format)
         self.plan, self.schema = plan, schema_of(plan, schema)
 
-    def __call__(self, frame: pd.DataFrame, start: int, *, first: bool) -> bytes:
+    def __call__(
+        self, frame: pd.DataFrame, start: int, *, first: bool, kept: Mapping[str, np.ndarray] | None = None
+    ) -> bytes:
+        """kept: by column, texts that known cells have in the file that is completed."""
         if self.plan.format == "parquet":
             return parquet_bytes(frame, self.schema)
         from synthgen.data.tables.writing import format_rows
 
-        text = format_rows(frame, self.schema, header=first, escape_formulas=self.plan.escape)
-        return packed(text.encode(), self.plan)
+        text = format_rows(frame, self.schema, header=first, escape_formulas=self.plan.escape, kept=kept)
+        data = text.encode()
+        # The date is left out, so that the same rows give the same bytes.
+        return gzip.compress(data, 6, mtime=0) if self.plan.packed else data
 
 
-def packed(data: bytes, plan: TablePlan) -> bytes:
-    """Compressed if the plan says so; the date is left out, so that the same rows give the same bytes."""
-    return gzip.compress(data, 6, mtime=0) if plan.packed else data
-
-
-def parquet_bytes(frame: pd.DataFrame, schema: TableSchema, draws: np.ndarray | None = None) -> bytes:
-    """A Parquet file with one row group. draws: int64 (N,), a last column of this name."""
-    import pyarrow as pa
+def parquet_bytes(frame: pd.DataFrame, schema: TableSchema) -> bytes:
+    """A Parquet file with one row group."""
     import pyarrow.parquet as pq
 
     from synthgen.data.tables.writing import to_arrow
 
-    table = to_arrow(frame, schema)
-    if draws is not None:
-        table = table.append_column("draw", pa.array(draws))
     buffer = io.BytesIO()
-    pq.write_table(table, buffer)
+    pq.write_table(to_arrow(frame, schema), buffer)
     return buffer.getvalue()
 
 
