@@ -22,6 +22,7 @@ from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop
 
 MAX_COLUMNS = 20_000
+MAX_ROWS = 200_000_000
 MAX_LINE = 2**24
 """Characters of one line: a thousand columns of long texts stay far below."""
 _CHUNK_CELLS = 500_000
@@ -110,6 +111,8 @@ def _lines(path: Path, stream: TextIO) -> Iterator[str]:
         read += len(line)
         if len(line) == MAX_LINE and not line.endswith(("\n", "\r")):
             raise UsageError(f"{path}, line {number:,} has more than {MAX_LINE:,} characters: this is not a table")
+        if "\0" in line:
+            raise UsageError(f"{path}, line {number:,} holds bytes of value 0: this is not a text file")
         if read > checked:
             check_claim(str(path), read, stored)
             checked = read + 2**24
@@ -135,8 +138,6 @@ def _records(path: Path, stream: TextIO, separator: str) -> Iterator[tuple[int, 
 def _fault(path: Path, line: int, reason: str) -> UsageError:
     if "field larger" in reason or "unexpected end of data" in reason:
         return UsageError(f'{path}, line {line:,}: a quote (") is opened there and not closed')
-    if "NUL" in reason:
-        return UsageError(f"{path}, line {line:,}: a byte of value 0, so this is not a text file")
     return UsageError(f"{path}, line {line:,}: {reason}", 'A quote inside a quoted cell is written twice: "".')
 
 
@@ -180,6 +181,8 @@ def _read_rows(
                 raise _ragged(path, line, row, names)
             chunk.append(row)
             lines.append(line)
+            if len(lines) > MAX_ROWS:
+                raise UsageError(f"{path} has more than {MAX_ROWS:,} rows", "Cut it into several files.")
             if len(chunk) == size:
                 _add(parts, chunk)
                 chunk = []

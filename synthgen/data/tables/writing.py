@@ -88,9 +88,7 @@ def _kept(
     """Cells, with these texts where there are any."""
     quoted = bool(column.format.get("quoted"))
     texts = np.array([text if text is None or not escape else _escape(text) for text in texts], object)
-    return [
-        cell if text is None else _quote(text, special, quoted) for cell, text in zip(cells, texts, strict=True)
-    ]
+    return [cell if text is None else _quote(text, special, quoted) for cell, text in zip(cells, texts, strict=True)]
 
 
 def column_texts(values: Any, column: ColumnSchema) -> list[str]:
