@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from synthgen.config.tables import TableConfig
+from synthgen.errors import UsageError
 from synthgen.generation.model import Model, load, load_image_model
 from synthgen.reporting import Reporter
 
 if TYPE_CHECKING:
+    import pandas as pd
+
+    from synthgen.config.modalities import AnyConfig
+    from synthgen.data.tables.schema import TableData
     from synthgen.downstream.result import Augmentation
     from synthgen.evaluation.result import Evaluation
     from synthgen.explain.run import Explanation
@@ -29,7 +35,7 @@ def train(
     what: str | Path | None = None,
     out: str | Path | None = None,
     *,
-    data: str | Path | None = None,
+    data: str | Path | pd.DataFrame | None = None,
     config: str | Path | None = None,
     budget: str | None = None,
     steps: int | None = None,
@@ -45,7 +51,7 @@ def train(
     Args:
         what: a preset's name, a config file, or data, as on the command line. out: the run folder
             (default: `runs/NAME`).
-        data, config: name them where `what` would be ambiguous.
+        data, config: name them where `what` would be ambiguous. data may be a pandas DataFrame.
         budget, steps, epochs: how long; at most one of them. settings: dotted keys and values, such as
             `{"training.batch_size": 128}`.
     Raises: UsageError for a request that cannot work, SynthgenError when training fails.
@@ -53,12 +59,22 @@ def train(
     from synthgen.training.choosing import choose_settings
     from synthgen.training.run import train as train_core
 
+    in_memory = data is not None and not isinstance(data, (str, Path))
+    if in_memory and config is None:
+        what, config = None, what or "table"
     lengths = {"training.budget": budget, "training.steps": steps, "training.epochs": epochs}
-    flags = {"data.source": None if data is None else str(data), **(settings or {}), **lengths}
+    source = "DataFrame" if in_memory else None if data is None else str(data)
+    flags = {"data.source": source, **(settings or {}), **lengths}
     folder = None if out is None else Path(out)
     name, chosen = choose_settings(what, config=config, flags=flags, resumed=folder if resume else None)
     result = train_core(
-        chosen, folder or Path("runs") / name, resume=resume, force=force, device=device, reporter=reporter
+        chosen,
+        folder or Path("runs") / name,
+        resume=resume,
+        force=force,
+        device=device,
+        data=_table(data, chosen) if in_memory else None,
+        reporter=reporter,
     )
     return load(result.checkpoint, device=device)
 
@@ -250,6 +266,14 @@ def export(
     model = _model(run, device)
     recipe = model.recipe(sampler=sampler, steps=steps)
     return export_model(model, Path(out), format=format, recipe=recipe, force=force, reporter=reporter)
+
+
+def _table(frame: Any, config: AnyConfig) -> TableData:
+    from synthgen.data.tables.reading import table_from_frame
+
+    if not isinstance(config, TableConfig):
+        raise UsageError("data is a DataFrame, and the configuration is one of images", "leave out the configuration")
+    return table_from_frame(frame, config.data)
 
 
 def _source(images: str | Path | Model) -> str:
