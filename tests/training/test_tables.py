@@ -10,18 +10,20 @@ import pandas as pd
 import pytest
 import torch
 
+import synthgen
 from synthgen.checkpoints import load_checkpoint, read_header
 from synthgen.config.loading import load_config
 from synthgen.config.tables import TableConfig
 from synthgen.data.tables.reading import read_table
 from synthgen.errors import StoppedError, UsageError
+from synthgen.generation.tables.model import TableModel
 from synthgen.reporting import NullReporter
 from synthgen.runs import list_checkpoints
 from synthgen.training.choosing import choose_settings
 from synthgen.training.metrics import read_metrics
 from synthgen.training.run import describe_plan, train
 from synthgen.training.tables import TableSubject, load_data
-from tests.conftest import TINY_TABLE
+from tests.conftest import TINY_TABLE, people
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
@@ -68,9 +70,7 @@ def test_a_run_folder_explains_itself(table_run: Path, table_csv: Path) -> None:
 
 @pytest.mark.parametrize("patience", [0, 3])
 @pytest.mark.parametrize("stop_at", [1, 53])
-def test_stopped_and_resumed_equals_uninterrupted(
-    table_csv: Path, tmp_path: Path, stop_at: int, patience: int
-) -> None:
+def test_stopped_and_resumed_equals_uninterrupted(table_csv: Path, tmp_path: Path, stop_at: int, patience: int) -> None:
     overrides = ["model.dropout=0.1", "training.validation=0.2", f"training.patience={patience}"]
     settings = config(table_csv, *overrides, steps=110)
     train(settings, tmp_path / "whole", device="cpu")
@@ -131,6 +131,18 @@ def test_the_gaussian_process_trains_too(table_csv: Path, tmp_path: Path) -> Non
     train(settings, tmp_path / "run", device="cpu")
     rows = read_metrics(tmp_path / "run" / "metrics.jsonl")
     assert rows[-1]["loss"] < rows[0]["loss"]
+
+
+def test_a_data_frame_is_learned_like_its_file(table_csv: Path, tmp_path: Path) -> None:
+    settings = {"model.width": 32, "model.blocks": 1, "training.precision": "fp32", "data.bins": 16}
+    model = synthgen.train(data=people(), out=tmp_path / "frame", steps=3, settings=settings, device="cpu")
+    from_file = synthgen.train(table_csv, tmp_path / "file", steps=3, settings=settings, device="cpu")
+    assert isinstance(model, TableModel) and isinstance(from_file, TableModel)
+    drawn = model.sample(20, seed=1)
+    assert dict(drawn.dtypes) == dict(people().dtypes)  # the file has its dates as text
+    assert drawn["age"].tolist() == from_file.sample(20, seed=1)["age"].tolist()
+    with pytest.raises(UsageError, match="configuration is one of images"):
+        synthgen.train(data=people(), config="mnist", out=tmp_path / "other")
 
 
 @pytest.mark.parametrize(
