@@ -87,13 +87,13 @@ def test_a_fault_late_in_a_file_has_its_line(tmp_path: Path) -> None:
     rows = "".join(f"{i % 7},{i % 5}\n" for i in range(60_000))
     with pytest.raises(UsageError, match="line 60,002: 1 cell"):
         read(tmp_path, "a,b\n" + rows + "9\n")
-    with pytest.raises(UsageError, match="line 60,002: byte .* is 0xff"):
+    with pytest.raises(UsageError, match=r"line 60,002: byte .* is 0xff"):
         read(tmp_path, ("a,b\n" + rows).encode() + b"\xff,1\n")
 
 
 def test_files_that_are_not_there_or_no_tables(tmp_path: Path) -> None:
     write(tmp_path / "sales.csv", PLAIN)
-    with pytest.raises(UsageError, match="there is no table .*did you mean 'sales.csv'"):
+    with pytest.raises(UsageError, match=r"there is no table .*did you mean 'sales.csv'"):
         read_table(tmp_path / "sale.csv")
     with pytest.raises(UsageError, match="is not a table"):
         read_table(write(tmp_path / "a.pdf", "x"))
