@@ -194,7 +194,7 @@ def sample(
 
 def _refuse(options: dict[str, object], of: str, instead: str) -> None:
     """Raises UsageError for options that were given and belong to another kind of model."""
-    given = [name for name, value in options.items() if value not in (None, False, [])]
+    given = [name for name, value in options.items() if not (value is None or value is False or value == [])]
     if given:
         verb = "belongs" if len(given) == 1 else "belong"
         raise UsageError(f"{', '.join(given)} {verb} to {of}, and {instead}")

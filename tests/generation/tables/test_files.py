@@ -47,10 +47,15 @@ def stop_after(calls: int):  # noqa: ANN201
 def test_a_file_holds_the_rows_of_the_model(model: TableModel, tmp_path: Path, table_csv: Path) -> None:
     out = tmp_path / "new" / "rows.csv"
     result = table_work(model, TableRequest(count=300, seed=2)).to_file(out)
-    assert result.file == out and result.count == 300 and sorted(p.name for p in out.parent.iterdir()) == [
-        "rows.csv",
-        "rows.csv.manifest.json",
-    ]
+    assert (
+        result.file == out
+        and result.count == 300
+        and sorted(p.name for p in out.parent.iterdir())
+        == [
+            "rows.csv",
+            "rows.csv.manifest.json",
+        ]
+    )
     pd.testing.assert_frame_equal(
         pd.read_csv(out, parse_dates=["joined"]).astype({"joined": "datetime64[us]"}),
         model.sample(300, seed=2).astype({"joined": "datetime64[us]"}),
