@@ -95,7 +95,7 @@ def test_shards_from_the_environment(shell: Shell) -> None:
     assert shell("sample", "verify", "set", "--quiet")[:2] == (0, "whole\n")
     code, out, _ = shell("sample", "RUN", "--count", 10**6, "--shard", "17/1000", "--dry-run", "--json")
     found = json.loads(out)
-    assert found["rows_of_part"] == 960 and found["part"] == {"index": 17, "total": 1000, "source": "--shard"}
+    assert found["rows_of_part"] == 1024 and found["part"] == {"index": 17, "total": 1000, "source": "--shard"}
 
 
 def test_a_plan_makes_nothing(shell: Shell, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_plan_makes_nothing(shell: Shell, tmp_path: Path) -> None:
     ],
 )
 def test_wrong_requests_begin_nothing(shell: Shell, tmp_path: Path, arguments: list[str], message: str) -> None:
-    code, out, err = shell("sample", "RUN", *arguments)
+    code, _, err = shell("sample", "RUN", *arguments)
     assert code == 2 and message in err and err.count("error:") == 1
     assert list(tmp_path.iterdir()) == []
 

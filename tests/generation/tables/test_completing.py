@@ -139,7 +139,7 @@ def test_any_holes(model: TableModel, tmp_path: Path, seed: int, share: float) -
     [
         ([["age", "incom"], ["3", "x"]], "a column 'incom' that the model does not know \\(did you mean 'income'"),
         ([["age", "income"], ["30", "=50K"]], "line 2, column 'income': the model has never seen '=50K'"),
-        ([["age"], ["30"], ["old"]], "line 3, column 'age': 'old' is not a number"),
+        ([["age"], ["30"], ["old"]], "line 3, column 'age': 'old' is not a whole number"),
         ([["low", "high"], ["3", "5"], ["", "7"]], "row 2: 'high' is known but not all of 'low'"),
         ([["low", "high"], ["3", "5"], ["9", "7"]], "line 3: its known cells break the rule low <= high"),
         ([["age"]], "no rows"),

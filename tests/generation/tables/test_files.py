@@ -19,6 +19,7 @@ from synthgen.generation.tables.plan import plan_from_dict
 from synthgen.generation.tables.targets import manifest_path
 from synthgen.generation.tables.work import TableRequest, table_work
 from synthgen.generation.verify import verify_samples
+from synthgen.stopping import ShouldStop
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -33,7 +34,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "PIECE", 128)
 
 
-def stop_after(calls: int):  # noqa: ANN201
+def stop_after(calls: int) -> ShouldStop:
     """A ShouldStop that asks at the n-th poll."""
     left = [calls]
 
@@ -211,5 +212,5 @@ def test_a_disk_too_small_is_told_at_the_first_piece(
         free = 70 * 2**20
 
     monkeypatch.setattr(files.shutil, "disk_usage", lambda path: Usage)
-    with pytest.raises(SynthgenError, match="100,000 rows need about 1[0-9] MB"):
+    with pytest.raises(SynthgenError, match=r"100,000 rows need about 1[0-9] MB"):
         table_work(model, TableRequest(count=10**5)).to_file(tmp_path / "rows.csv")

@@ -73,7 +73,7 @@ def test_damaged_and_foreign_shards(model: TableModel, tmp_path: Path) -> None:
     assert report.damaged == ["shard 1 of 3: data/rows-00001-of-00003.csv is damaged"] and report.extra == [
         "data/mine.csv"
     ]
-    with pytest.raises(SynthgenError, match="shard 1: data/rows-00001-of-00003.csv is damaged"):
+    with pytest.raises(SynthgenError, match=r"shard 1: data/rows-00001-of-00003.csv is damaged"):
         merge_samples(out, tmp_path / "merged.csv")
     assert not (tmp_path / "merged.csv").exists()
     assert work.to_shards(str(out)).made == [1]
