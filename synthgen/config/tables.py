@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from synthgen.config.schema import Section, TrainingConfig
+from synthgen.config.schema import LENGTHS, Section, TrainingConfig
+
+EPOCHS = 150
+"""Passes over the rows when no length is given; `MOST_STEPS` bounds them."""
+
+MOST_STEPS = 3000
+SMALLEST_BATCH = 16
+FEWEST_BINS = 8
 
 ColumnKind = Literal["auto", "number", "integer", "category", "boolean", "datetime", "identifier", "constant", "drop"]
 
@@ -56,7 +64,12 @@ class TableDataConfig(Section):
     separator: str | None = Field(None, description="between the cells of a text file; null: found out")
     target: str | None = Field(None, description="the column that models are trained to predict when it is evaluated")
     limit: int | None = Field(None, ge=1, description="use this many rows, evenly spread; null: all")
-    bins: int = Field(100, ge=4, le=1000, description="tokens per numeric column, about equally many rows in each")
+    bins: int = Field(
+        100,
+        ge=4,
+        le=1000,
+        description="most tokens of a column of numbers, with about equally many rows each; never more than sqrt(rows)",
+    )
     rare: int = Field(2, ge=1, description="categories with fewer rows are learned as one, and written as one of them")
     constraints: tuple[ConstraintConfig, ...] = Field((), description="rules that every row must keep")
 
@@ -68,7 +81,7 @@ class TableModelConfig(Section):
     blocks: int = Field(3, ge=1, le=64, description="residual blocks")
     embedding: int = Field(32, ge=2, le=1024, description="features of a token")
     dropout: float = Field(0.0, ge=0.0, lt=1.0, description="share of activations dropped in training")
-    fine: int = Field(16, ge=1, le=256, description="levels inside a bin, learned in a second stage; 1: none")
+    fine: int = Field(1, ge=1, le=256, description="levels inside a bin, learned in a second stage; 1: none")
 
 
 class TableDiffusionConfig(Section):
@@ -82,9 +95,11 @@ class TableDiffusionConfig(Section):
 
 
 class TableTrainingConfig(TrainingConfig):
-    """How long and how to optimise. Give one of `budget`, `steps`, `epochs`."""
+    """How long and how to optimise. Give one of `budget`, `steps`, `epochs`, or none: the rows decide."""
 
-    batch_size: int = Field(1024, ge=1, description="rows per optimizer step, over all processes")
+    batch_size: int = Field(
+        1024, ge=1, description="rows per optimizer step, over all processes; never more than an eighth of all"
+    )
     micro_batch: int | None = Field(
         None, ge=1, description="rows in memory at once, per process; null: all, halved when memory runs out"
     )
@@ -114,3 +129,20 @@ class TableConfig(Section):
     diffusion: TableDiffusionConfig = Field(TableDiffusionConfig(), description="how rows are made")
     training: TableTrainingConfig = Field(TableTrainingConfig(), description="how long and how to optimise")
     sampling: TableSamplingConfig = Field(TableSamplingConfig(), description="how rows are drawn")
+
+    def for_rows(self, rows: int) -> TableConfig:
+        """These settings for a table of `rows` rows to learn from; settled ones stay as they are.
+
+        Limits become what is used: few rows get fewer bins, smaller batches and, unless a length is given, fewer steps.
+        """
+        training = self.training
+        used: dict[str, int] = {"batch_size": min(training.batch_size, max(SMALLEST_BATCH, rows // 8))}
+        if all(getattr(training, name) is None for name in LENGTHS):
+            used["steps"] = min(MOST_STEPS, max(1, math.ceil(EPOCHS * rows / used["batch_size"])))
+        bins = min(self.data.bins, max(FEWEST_BINS, round(math.sqrt(rows))))
+        return self.model_copy(
+            update={
+                "data": self.data.model_copy(update={"bins": bins}),
+                "training": training.model_copy(update=used),
+            }
+        )

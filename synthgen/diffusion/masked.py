@@ -20,6 +20,9 @@ from synthgen.diffusion.turns import ranks, take_turns
 from synthgen.diffusion.wanted import WIDE, wanted_scores
 from synthgen.models.tables import TableNetwork
 
+IN_TURN = 0.5
+"""Share of the rows whose cells are asked in the order of the columns, as in sampling; the others in any order."""
+
 LEVEL_SHARE = 0.25
 """Share of the rows of a batch that train the second stage."""
 
@@ -95,12 +98,11 @@ class MaskedDenoiser(nn.Module):
         return out
 
     def _token_loss(self, tokens: torch.Tensor, order: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
-        columns = tokens.shape[1]
-        hidden = order.argsort(1).argsort(1) < 1 + (depth * columns).long().clamp(max=columns - 1)[:, None]
+        hidden, wanted = self._hide(order, depth)
         h = self._trunk(tokens, ~hidden)
         total, counted = torch.zeros_like(depth), torch.zeros_like(depth)
         # The order's own digits choose the part of a wide table: no random numbers but those from outside.
-        chosen = (order.sum(0) % 1.0).argsort()[:WIDE] if columns > WIDE else None
+        chosen = (order.sum(0) % 1.0).argsort()[:WIDE] if order.shape[1] > WIDE else None
         for group, head in self.network.blocks_of_columns():
             members = torch.tensor(group.columns, device=tokens.device)
             part = None if chosen is None else torch.isin(members, chosen).nonzero()[:, 0]
@@ -109,10 +111,26 @@ class MaskedDenoiser(nn.Module):
             members = members if part is None else members[part]
             scores = self._score(head, h, part)
             entropy = F.cross_entropy(scores.flatten(0, 1), tokens[:, members].flatten(), reduction="none")
-            weight = hidden[:, members].float()
+            weight = wanted[:, members].float()
             total = total + (entropy.view(weight.shape) * weight).sum(1)
             counted = counted + weight.sum(1)
         return total / counted.clamp(min=1.0)
+
+    def _hide(self, order: torch.Tensor, depth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Which cells are hidden, and which of them count, bool (B, C) each.
+
+        Part of the rows know just the cells before some column, which is then asked: the questions that sampling asks.
+        The others know any cells, and every hidden one counts.
+        """
+        columns = order.shape[1]
+        place = torch.where(depth < IN_TURN, depth / IN_TURN, (depth - IN_TURN) / (1 - IN_TURN))
+        number = 1 + (place * columns).long().clamp(0, columns - 1)[:, None]
+        column = torch.arange(columns, device=order.device)
+        in_turn = (depth < IN_TURN)[:, None]
+        hidden = torch.where(in_turn, column >= columns - number, order.argsort(1).argsort(1) < number)
+        # Of a wide table only a part is scored: the one column that is asked is seldom among it.
+        wanted = hidden & (~in_turn | (column == columns - number)) if columns <= WIDE else hidden
+        return hidden, wanted
 
     def _level_loss(
         self, tokens: torch.Tensor, fractions: torch.Tensor, order: torch.Tensor, depth: torch.Tensor
@@ -156,7 +174,8 @@ class MaskedDenoiser(nn.Module):
         """Fill the unknown cells of rows: (tokens int64 (B, C), fractions float32 (B, C)).
 
         Args:
-            uniforms: float32 (B, 3 * C) in [0, 1): order, token and place of cell c come from columns c, C + c, 2C + c.
+            uniforms: float32 (B, 3 * C) in [0, 1): token and place of cell c come from columns C + c and 2C + c. Cells
+                are filled in the order of the columns, after those under a condition; the first C are not used.
             tokens, fractions, known: what is known, (B, C) each; cells that are known stay as they are.
             allowed: per column None, bool (K,) or (B, K) permitted tokens, or a pair of it and float32 (K, 2) or
                 (B, K, 2), the permitted interval inside each bin.
@@ -174,6 +193,7 @@ class MaskedDenoiser(nn.Module):
         tokens = torch.zeros(rows, columns, dtype=torch.long, device=device) if tokens is None else tokens.clone()
         fractions = torch.full((rows, columns), 0.5, device=device) if fractions is None else fractions.clone()
         limits = permit(allowed, self.network.sizes, rows, device)
+        order = limits.first(order)
         for before, now in take_turns(order, ~known, steps or MOST_STEPS):
             h = self._trunk(tokens, before)
             for wanted in wanted_scores(self.network, h, now, self._score):
@@ -222,19 +242,24 @@ class MaskedDenoiser(nn.Module):
         self,
         tokens: torch.Tensor,
         fractions: torch.Tensor,
-        uniforms: torch.Tensor,
+        uniforms: torch.Tensor | None = None,
         draws: int = 1,
         steps: int | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Log-likelihood of rows in nats, (B,), and the parts of it that each column has, (B, C).
 
-        Args: uniforms: float32 (B, draws * C); each C of them are one order of the cells. steps: as in `sample`.
+        Args: uniforms: None, or float32 (B, draws * C), of which each C are one order of the cells. steps: as in
+            `sample`.
 
-        For each order the chain of the cells' log-probabilities is exact; their mean over orders is a lower bound of
-        the log-likelihood (Hoogeboom et al. 2022, eq. 2). A place inside a bin counts by its density over the bin.
+        Without uniforms it is the probability with which `sample` makes the row, exactly: the chain of the cells in the
+        order of the columns. With them it is the mean over orders, which tells less of a column's place: a lower bound
+        of the likelihood under a random order (Hoogeboom et al. 2022, eq. 2). A place inside a bin counts by its
+        density over the bin.
         """
         columns = tokens.shape[1]
         parts = torch.zeros(tokens.shape, device=tokens.device)
+        if uniforms is None:
+            uniforms, draws = torch.arange(columns, device=tokens.device).expand_as(tokens) / columns, 1
         for draw in range(draws):
             order = uniforms[:, draw * columns : (draw + 1) * columns]
             parts += self._chain(tokens, fractions, order, steps)

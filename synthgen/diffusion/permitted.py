@@ -28,6 +28,15 @@ class Restriction:
 class Restrictions(tuple[Restriction | None, ...]):
     """The restriction of every column, None where there is none."""
 
+    def first(self, order: torch.Tensor) -> torch.Tensor:
+        """float (C,) like a row of `order`: columns under a condition first, then the others, both as they stand.
+
+        What is drawn later is then drawn given a value that the condition permits.
+        """
+        place = torch.arange(len(self), dtype=order.dtype, device=order.device)
+        free = torch.tensor([one is None for one in self], device=order.device)
+        return (place + len(self) * free).expand_as(order)
+
     def applied(self, wanted: Wanted, sizes: Sequence[int], scores: torch.Tensor) -> torch.Tensor:
         """`scores`, float32 (M, K) of the cells of `wanted`, with those of tokens that are not permitted at -inf."""
         for index, column in enumerate(wanted.columns):

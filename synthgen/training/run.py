@@ -22,7 +22,7 @@ from synthgen.training.loop import Loop, open_log
 from synthgen.training.saving import Saver, load_state
 from synthgen.training.schedule import DEFAULT_BUDGET, Horizon, horizon_of
 from synthgen.training.step import Trainer
-from synthgen.training.subjects import AnyData, build_subject, load_data
+from synthgen.training.subjects import AnyData, build_subject, load_data, settled
 from synthgen.training.world import Tensors, World
 
 __all__ = ["TrainResult", "check_share", "describe_plan", "load_data", "train"]
@@ -76,6 +76,7 @@ def train(
     if world.main:
         check_output(out, force=force, resume=resume)
     data = data or load_data(config, reporter, should_stop)
+    config = settled(config, data)
     check_share(config, world.size)
     torch.manual_seed(config.training.seed)  # initial weights and dropout
     subject = build_subject(config, data, world.device)
@@ -118,6 +119,7 @@ def check_share(config: AnyConfig, processes: int) -> None:
 def describe_plan(config: AnyConfig, data: AnyData, device: str = "auto") -> dict[str, Any]:
     """What a run would do, in a few plain facts; raises what `train` would raise before its first step."""
     place = devices.pick_device(device)
+    config = settled(config, data)
     subject = build_subject(config, data, place)
     denoiser: Any = subject.denoiser
     horizon = horizon_of(config.training, len(subject), 0.0)

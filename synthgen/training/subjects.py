@@ -33,6 +33,11 @@ def load_data(config: AnyConfig, reporter: Reporter | None = None, should_stop: 
     return tables.load_data(config, reporter, should_stop)
 
 
+def settled(config: AnyConfig, data: AnyData) -> AnyConfig:
+    """The settings as they are used for `data`: where a number depends on how much there is, that number."""
+    return config if isinstance(config, Config) else config.for_rows(len(data))
+
+
 def build_subject(config: AnyConfig, data: AnyData, device: torch.device) -> Subject:
     """What learns `data`, freshly initialised on `device`. Raises UsageError when config and data do not fit."""
     if isinstance(config, Config) and isinstance(data, ImageData):

@@ -120,16 +120,35 @@ def test_the_mean_over_orders_is_the_mean_of_the_chains() -> None:
 
 def test_the_loss_is_the_cross_entropy_of_the_hidden_cells() -> None:
     denoiser = make([2, 5, 3])
-    tokens = torch.tensor([[1, 4, 0], [0, 2, 2]])
-    order = torch.tensor([[0.1, 0.5, 0.9], [0.8, 0.1, 0.3]])
-    depth = torch.tensor([0.4, 0.99])  # two hidden cells; all three
-    hidden = torch.tensor([[True, True, False], [True, True, True]])
+    tokens = torch.tensor([[1, 4, 0], [0, 2, 2], [1, 0, 1], [0, 3, 2]])
+    order = torch.tensor([[0.1, 0.5, 0.9], [0.8, 0.1, 0.3], [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]])
+    depth = torch.tensor([0.75, 0.99, 0.2, 0.45])  # any order: two, three hidden; in turn: the last two, all three
+    hidden = torch.tensor([[True, True, False], [True, True, True], [False, True, True], [True, True, True]])
+    counted = [[0, 1], [0, 1, 2], [1], [0]]
     scores = denoiser.logits(tokens, ~hidden)
-    expected = torch.zeros(2)
-    for row in range(2):
-        cells = [-scores[c][row].log_softmax(-1)[tokens[row, c]] for c in range(3) if hidden[row, c]]
+    expected = torch.zeros(4)
+    for row, columns in enumerate(counted):
+        cells = [-scores[c][row].log_softmax(-1)[tokens[row, c]] for c in columns]
         expected[row] = torch.stack(cells).mean()
-    assert torch.allclose(denoiser.loss(tokens, torch.full((2, 3), 0.5), order, depth), expected, atol=1e-5)
+    assert torch.allclose(denoiser.loss(tokens, torch.full((4, 3), 0.5), order, depth), expected, atol=1e-5)
+
+
+def test_samples_come_as_often_as_their_likelihood_says() -> None:
+    denoiser = make([2, 3])
+    rows = torch.tensor(list(itertools.product(range(2), range(3))))
+    expected = denoiser.log_likelihood(rows, torch.full(rows.shape, 0.5))[0].exp()
+    assert float(expected.sum()) == pytest.approx(1.0, abs=1e-5)
+    tokens, _ = denoiser.sample(torch.rand(40_000, 6, generator=torch.Generator().manual_seed(8)))
+    counts = torch.bincount(tokens[:, 0] * 3 + tokens[:, 1], minlength=6) / 40_000
+    assert torch.allclose(counts, expected, atol=0.01)
+
+
+def test_columns_under_a_condition_are_drawn_first(learned: MaskedDenoiser) -> None:
+    """The first column must then follow the second: given 1 of the second, it is 1."""
+    uniforms = torch.rand(4000, 6, generator=torch.Generator().manual_seed(9))
+    tokens, _ = learned.sample(uniforms, allowed=[None, torch.tensor([False, True, False])])
+    assert (tokens[:, 1] == 1).all()
+    assert (tokens[:, 0] == 1).float().mean() > 0.97
 
 
 def test_the_second_stage_learns_what_is_inside_bins() -> None:
