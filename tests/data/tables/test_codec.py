@@ -246,8 +246,15 @@ def test_a_codec_is_stored_and_found_again(codec: TableCodec) -> None:
     assert again.to_dict() == codec.to_dict() and again.schema == codec.schema
 
 
-LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=5),
-                   st.lists(st.integers(), max_size=2), st.dictionaries(st.text(max_size=2), st.integers(), max_size=1))  # fmt: skip
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=2), st.integers(), max_size=1),
+)
 
 
 def places(values: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
@@ -269,8 +276,8 @@ def test_a_hostile_description_is_an_error_or_a_codec(codec: TableCodec, data: s
     except SynthgenError as error:
         assert len(error.message) < 500
     else:
-        found.encode(found.decode(np.zeros((1, len(found.columns)), np.int64), np.zeros((1, len(found.columns)), np.float32),
-                                  keys=np.arange(1), seed=0))  # fmt: skip
+        nothing = np.zeros((1, len(found.columns)))
+        found.encode(found.decode(nothing.astype(np.int64), nothing.astype(np.float32), keys=np.arange(1), seed=0))
 
 
 @settings(max_examples=150)
@@ -284,8 +291,10 @@ def test_hostile_tensors_are_an_error_or_a_codec(codec: TableCodec, data: st.Dat
         del tensors[name]
     elif action == "value":
         place = data.draw(st.integers(0, tensor.numel() - 1))
-        tensor[place] = data.draw(st.sampled_from([0, 1, 255, 77])) if tensor.dtype == torch.uint8 else data.draw(
-            st.sampled_from([-1, 0, 2**40, 3])
+        tensor[place] = (
+            data.draw(st.sampled_from([0, 1, 255, 77]))
+            if tensor.dtype == torch.uint8
+            else data.draw(st.sampled_from([-1, 0, 2**40, 3]))
         )
     else:
         tensors[name] = {
