@@ -77,7 +77,7 @@ class MaskedDenoiser(nn.Module):
     def loss(
         self, tokens: torch.Tensor, fractions: torch.Tensor, order: torch.Tensor, depth: torch.Tensor
     ) -> torch.Tensor:
-        """Mean cross-entropy, in nats, of the hidden cells of each row, float32 (B,).
+        """Mean cross-entropy, in nats, of the hidden cells of each row, float32 (B,); see `_hide` for their weights.
 
         Args:
             tokens: int64 (B, C). fractions: float32 (B, C) in [0, 1), places inside the bins.
@@ -98,7 +98,7 @@ class MaskedDenoiser(nn.Module):
         return out
 
     def _token_loss(self, tokens: torch.Tensor, order: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
-        hidden, wanted = self._hide(order, depth)
+        hidden, counts = self._hide(order, depth)
         h = self._trunk(tokens, ~hidden)
         total, counted = torch.zeros_like(depth), torch.zeros_like(depth)
         # The order's own digits choose the part of a wide table: no random numbers but those from outside.
@@ -111,16 +111,16 @@ class MaskedDenoiser(nn.Module):
             members = members if part is None else members[part]
             scores = self._score(head, h, part)
             entropy = F.cross_entropy(scores.flatten(0, 1), tokens[:, members].flatten(), reduction="none")
-            weight = wanted[:, members].float()
+            weight = counts[:, members]
             total = total + (entropy.view(weight.shape) * weight).sum(1)
             counted = counted + weight.sum(1)
         return total / counted.clamp(min=1.0)
 
     def _hide(self, order: torch.Tensor, depth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Which cells are hidden, and which of them count, bool (B, C) each.
+        """Which cells are hidden, bool (B, C), and what each of them counts, float (B, C).
 
-        Part of the rows know just the cells before some column, which is then asked: the questions that sampling asks.
-        The others know any cells, and every hidden one counts.
+        Part of the rows know just the cells before some column, which is asked next, as in sampling: it counts as much
+        as all others together. The other rows know any cells, and all hidden ones count alike.
         """
         columns = order.shape[1]
         place = torch.where(depth < IN_TURN, depth / IN_TURN, (depth - IN_TURN) / (1 - IN_TURN))
@@ -128,9 +128,8 @@ class MaskedDenoiser(nn.Module):
         column = torch.arange(columns, device=order.device)
         in_turn = (depth < IN_TURN)[:, None]
         hidden = torch.where(in_turn, column >= columns - number, order.argsort(1).argsort(1) < number)
-        # Of a wide table only a part is scored: the one column that is asked is seldom among it.
-        wanted = hidden & (~in_turn | (column == columns - number)) if columns <= WIDE else hidden
-        return hidden, wanted
+        asked = in_turn & (column == columns - number)
+        return hidden, torch.where(asked, number.float(), hidden.float())
 
     def _level_loss(
         self, tokens: torch.Tensor, fractions: torch.Tensor, order: torch.Tensor, depth: torch.Tensor

@@ -124,12 +124,12 @@ def test_the_loss_is_the_cross_entropy_of_the_hidden_cells() -> None:
     order = torch.tensor([[0.1, 0.5, 0.9], [0.8, 0.1, 0.3], [0.5, 0.5, 0.5], [0.5, 0.5, 0.5]])
     depth = torch.tensor([0.75, 0.99, 0.2, 0.45])  # any order: two, three hidden; in turn: the last two, all three
     hidden = torch.tensor([[True, True, False], [True, True, True], [False, True, True], [True, True, True]])
-    counted = [[0, 1], [0, 1, 2], [1], [0]]
+    counts = [[1, 1, 0], [1, 1, 1], [0, 2, 1], [3, 1, 1]]
     scores = denoiser.logits(tokens, ~hidden)
     expected = torch.zeros(4)
-    for row, columns in enumerate(counted):
-        cells = [-scores[c][row].log_softmax(-1)[tokens[row, c]] for c in columns]
-        expected[row] = torch.stack(cells).mean()
+    for row in range(4):
+        entropies = [-scores[c][row].log_softmax(-1)[tokens[row, c]] * counts[row][c] for c in range(3)]
+        expected[row] = torch.stack(entropies).sum() / sum(counts[row])
     assert torch.allclose(denoiser.loss(tokens, torch.full((4, 3), 0.5), order, depth), expected, atol=1e-5)
 
 
