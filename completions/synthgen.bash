@@ -73,6 +73,7 @@ _synthgen() {
         'synthgen augment-classifier --budget') words='' value=1 ;;
         'synthgen augment-classifier --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
         'synthgen augment-classifier --test') words='' value=1 ;;
+        'synthgen augment-classifier --target') words='' value=1 ;;
         'synthgen augment-classifier --real-size') words='' value=1 ;;
         'synthgen augment-classifier --ratio') words='' value=1 ;;
         'synthgen augment-classifier --imbalance') words='' value=1 ;;
@@ -92,6 +93,11 @@ _synthgen() {
         'synthgen explain --samples'|'synthgen explain -n') words='' value=1 ;;
         'synthgen explain --class') words='' value=1 ;;
         'synthgen explain --methods') words='' value=1 ;;
+        'synthgen explain --rows') words='' files=1 value=1 ;;
+        'synthgen explain --target') words='' value=1 ;;
+        'synthgen explain --count') words='' value=1 ;;
+        'synthgen explain --data') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 value=1 ;;
+        'synthgen explain --test') words='' files=1 value=1 ;;
         'synthgen explain --sampler') words='ddpm ddim euler heun dpm++2m dpm++2m-sde dpm++3m' value=1 ;;
         'synthgen explain --steps') words='' value=1 ;;
         'synthgen explain --guidance-scale') words='' value=1 ;;
@@ -130,8 +136,8 @@ _synthgen() {
         'synthgen sample verify') words='--json --quiet -q --color --help -h' ;;
         'synthgen sample merge') words='--out -o --format --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --fail-if --holdout --test --target --out -o --seed --max-bad --no-cache --device --force --json --quiet -q --color --help -h' ;;
-        'synthgen augment-classifier') words='--real --synthetic --train-generator --budget --set --test --real-size --ratio --imbalance --filter --classifier --augment --count -n --seeds --steps --batch-size --allow-leak --out -o --seed --max-bad --device --resume --force --json --quiet -q --color --help -h' ;;
-        'synthgen explain') words='--out -o --samples -n --class --methods --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
+        'synthgen augment-classifier') words='--real --synthetic --train-generator --budget --set --test --target --real-size --ratio --imbalance --filter --classifier --augment --count -n --seeds --steps --batch-size --allow-leak --out -o --seed --max-bad --device --resume --force --json --quiet -q --color --help -h' ;;
+        'synthgen explain') words='--out -o --samples -n --class --methods --rows --target --count --data --test --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
         'synthgen export') words='--format --out -o --sampler --steps --device --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen doctor') words='--json --quiet -q --color --help -h' ;;
         'synthgen data') words='--help -h' ;;

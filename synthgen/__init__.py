@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from synthgen.errors import SynthgenError as SynthgenError
     from synthgen.generation.model import Model as Model
     from synthgen.generation.model import load as load
+    from synthgen.generation.tables.model import TableModel as TableModel
 
 # `explain` and `export` are the names of rooms; their calls are `synthgen.api.explain` and `synthgen.api.export`.
 _PUBLIC = {
     "Model": "synthgen.generation.model",
     "SynthgenError": "synthgen.errors",
+    "TableModel": "synthgen.generation.tables.model",
     "augment_classifier": "synthgen.api",
     "evaluate": "synthgen.api",
     "load": "synthgen.generation.model",

@@ -133,6 +133,8 @@ def sample(
     A model of images makes a folder of pictures, a model of a table a file of rows.
     """
     with command_console(json=json, quiet=quiet, color=color) as console:
+        if count is not None and count < 1:
+            raise UsageError(f"--count must be 1 or more, not {count}")
         chosen = format_.value if format_ else None
         checkpoint = resolve_run(run)
         rows: dict[str, object] = {"--where": where, "--balance": balance, "--complete": complete, "--draws": draws}

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from synthgen.errors import UsageError
 from synthgen.generation.sharding import WHOLE, Part, part_from_environment, part_from_flag
 
 FORMATS = ("csv", "tsv", "parquet")
-SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".pq": "parquet"}
 STDOUT = "-"
 
 
@@ -48,6 +46,7 @@ def read_place(
     if shards is not None and shard_size is not None:
         raise UsageError("--shards and --shard-size both say how the set is cut: give one of them")
     from synthgen.generation.storage import is_remote, without_scheme
+    from synthgen.generation.tables.targets import named_format
 
     cut = shards is not None or shard_size is not None
     part = part_from_flag(shard) if shard else part_from_environment(os.environ, cut=cut)
@@ -57,7 +56,7 @@ def read_place(
     if out is None:
         out = "synthetic" if in_shards else f"synthetic.{format_ or 'csv'}"
     out = without_scheme(out)
-    named, packed = _named(out)
+    named, packed = named_format(out)
     if in_shards and (named or out == STDOUT):
         raise UsageError(
             f"rows in shards, or at a URL, are many files, and --out {out} is one",
@@ -69,15 +68,3 @@ def read_place(
     if out == STDOUT and chosen == "parquet":
         raise UsageError("Parquet cannot be written to stdout", "give --out FILE.parquet, or --format csv")
     return Place(out, chosen, packed, in_shards, part or WHOLE)
-
-
-def _named(out: str) -> tuple[str | None, bool]:
-    """The format that the end of a name says, and whether it says .gz; None for the name of a folder."""
-    path = Path(out.lower())
-    packed = path.suffix == ".gz"
-    found = SUFFIXES.get(Path(path.stem).suffix if packed else path.suffix)
-    if Path(out).is_dir() or found is None:
-        return None, False
-    if packed and found == "parquet":
-        raise UsageError(f"{out}: Parquet compresses its columns itself", "give --out FILE.parquet")
-    return found, packed

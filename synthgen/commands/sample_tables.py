@@ -87,8 +87,6 @@ def sample_table(console: Console, checkpoint: Path, flags: TableFlags) -> None:
 
 def _check(console: Console, flags: TableFlags, place: Place) -> None:
     """What contradicts itself, and what would be in the way of the result. Raises UsageError."""
-    if flags.count is not None and flags.count < 1:
-        raise UsageError(f"--count must be 1 or more, not {flags.count}")
     if flags.complete is None and (flags.draws is not None or flags.allow_missing):
         name = "--draws" if flags.draws is not None else "--allow-missing"
         raise UsageError(f"{name} is about rows that are completed", "give --complete FILE, or leave it out")

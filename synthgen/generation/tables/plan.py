@@ -12,10 +12,9 @@ import torch
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.generation.numerics import numerics, table_versions
 from synthgen.generation.tables.engine import TableRecipe
+from synthgen.generation.tables.requests import Where, conditions_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from synthgen.generation.tables.model import TableModel
 
 FORMATS = ("csv", "tsv", "parquet")
@@ -111,7 +110,7 @@ def plan_rows(
     model: TableModel,
     count: int,
     *,
-    where: Sequence[str] = (),
+    where: Where = (),
     balance: str | None = None,
     complete: Completion | None = None,
     seed: int = 0,
@@ -139,7 +138,7 @@ def plan_rows(
         model.sha256,
         count,
         seed,
-        tuple(where),
+        tuple(f"{name}{condition}" for name, condition in conditions_of(where)),
         balance,
         complete,
         recipe,

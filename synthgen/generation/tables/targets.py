@@ -9,7 +9,7 @@ from synthgen.data.classes import MANIFEST
 from synthgen.errors import UsageError
 from synthgen.outputs import check_output
 
-_FILES = (".csv", ".tsv", ".tab", ".csv.gz", ".tsv.gz", ".tab.gz", ".parquet", ".pq")
+SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".pq": "parquet"}
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,24 @@ class Target:
 def target_of(out: str | Path, format_: str, packed: bool = False) -> Target:
     """The target that `out` names: a file when it ends like one, else a folder with a table in it."""
     path = Path(out)
-    if path.name.lower().endswith(_FILES) and not path.is_dir():
+    if named_format(path)[0] is not None:
         return Target(path, path, folder=False)
     return Target(path, path / f"table.{format_}{'.gz' if packed else ''}", folder=True)
+
+
+def named_format(out: str | Path) -> tuple[str | None, bool]:
+    """The format that the end of a name says, and whether it says .gz; None for the name of a folder.
+
+    Raises UsageError for Parquet in gzip.
+    """
+    path = Path(str(out).lower())
+    packed = path.suffix == ".gz"
+    found = SUFFIXES.get(Path(path.stem).suffix if packed else path.suffix)
+    if Path(out).is_dir() or found is None:
+        return None, False
+    if packed and found == "parquet":
+        raise UsageError(f"{out}: Parquet compresses its columns itself", "give --out FILE.parquet")
+    return found, packed
 
 
 def manifest_path(out: str | Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -13,6 +13,7 @@ from synthgen.generation.tables.completing import KnownCells, read_known
 from synthgen.generation.tables.files import TableResult, write_table
 from synthgen.generation.tables.manifest import origin_of
 from synthgen.generation.tables.plan import TablePlan, plan_rows
+from synthgen.generation.tables.requests import Where
 from synthgen.generation.tables.targets import target_of
 from synthgen.generation.tables.writing import Encoder, RowEncoder, check_writable
 from synthgen.reporting import NullReporter, Reporter
@@ -36,7 +37,7 @@ class TableRequest:
     """
 
     count: int | None = None
-    where: Sequence[str] = ()
+    where: Where = ()
     balance: str | None = None
     complete: str | Path | None = None
     draws: int = 1
