@@ -58,19 +58,14 @@ class MaskedDenoiser(nn.Module):
             return self.network.trunk(tokens, known, levels, level_known)
 
     def _score(self, head: nn.Module, h: torch.Tensor, columns: torch.Tensor | None = None) -> torch.Tensor:
-        """Float32 scores of one head, `h` being (B, width) or, with a row of columns in front, (columns, M, width)."""
-        enabled = self.precision != torch.float32
-        with torch.autocast(h.device.type, dtype=self.precision if enabled else torch.bfloat16, enabled=enabled):
-            scores: torch.Tensor = head(h, columns)
-        return scores.float()
+        """Scores of one head, always computed in float32; `h` as in `Head.forward`."""
+        scores: torch.Tensor = head(h.float(), columns)
+        return scores
 
     def logits(self, tokens: torch.Tensor, known: torch.Tensor) -> list[torch.Tensor]:
         """Scores of every column's tokens given the known cells: float32 (B, K_c) per column; softmax gives the
         posterior. tokens: int64 (B, C), looked at where known: bool (B, C)."""
-        enabled = self.precision != torch.float32
-        with torch.autocast(tokens.device.type, dtype=self.precision if enabled else torch.bfloat16, enabled=enabled):
-            scores: list[torch.Tensor] = self.network(tokens, known)
-        return [score.float() for score in scores]
+        return self.network.scores(self._trunk(tokens, known).float())
 
     # Training
 

@@ -184,6 +184,7 @@ class TableNetwork(nn.Module):
             index = torch.where(level_known, levels, self.levels)
             features = [self.level_embedding(index + self.level_first), self.level_waves[index]]
             h = h + self.level_enter(torch.cat(features, -1).flatten(1))
+        h = h.float()  # the sum of all blocks, and the scores, are worth more than eight bits
         for block in self.blocks:
             h = h + block(h)
         out: torch.Tensor = self.leave(h)
@@ -199,13 +200,16 @@ class TableNetwork(nn.Module):
 
     def forward(self, tokens: torch.Tensor, known: torch.Tensor) -> list[torch.Tensor]:
         """Scores of every column's tokens, float32 (B, K_c) each, given the known cells of the first stage."""
-        h = self.trunk(tokens, known)
-        scores: list[torch.Tensor] = [torch.empty(0)] * len(self.sizes)
+        return self.scores(self.trunk(tokens, known))
+
+    def scores(self, h: torch.Tensor) -> list[torch.Tensor]:
+        """Scores of every column's tokens, float32 (B, K_c) each, of the trunk's features (B, width)."""
+        found: list[torch.Tensor] = [torch.empty(0)] * len(self.sizes)
         for group, head in self.blocks_of_columns():
             block = head(h)
             for place, column in enumerate(group.columns):
-                scores[column] = block[:, place, : self.sizes[column]]
-        return scores
+                found[column] = block[:, place, : self.sizes[column]]
+        return found
 
     @torch.no_grad()
     def start_from(self, tokens: torch.Tensor) -> None:

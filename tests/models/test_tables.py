@@ -54,7 +54,7 @@ def test_a_fresh_network_starts_from_the_columns_frequencies() -> None:
 
 
 def test_one_level_means_no_second_stage() -> None:
-    assert network().spread_columns == (1, 3)
+    assert network(fine=4).spread_columns == (1, 3)
     assert network(fine=1).spread_columns == ()
 
 
