@@ -1,14 +1,16 @@
-"""`synthgen explain`: see how chosen samples came to be."""
+"""`synthgen explain`: see how chosen samples came to be, or what chosen rows of a table are made of."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synthgen.commands.explain_tables import TableFlags, explain_table
 from synthgen.commands.options import (
     Color,
     ColorOption,
@@ -23,9 +25,10 @@ from synthgen.commands.options import (
 from synthgen.commands.resuming import stoppable
 from synthgen.commands.sample import Sampler
 from synthgen.console import Console, command_console
+from synthgen.errors import UsageError
 from synthgen.explain.methods import check_methods
 from synthgen.outputs import check_output
-from synthgen.runs import resolve_run
+from synthgen.runs import modality_of, resolve_run
 
 if TYPE_CHECKING:
     from synthgen.explain.run import Explanation, Request
@@ -40,8 +43,31 @@ def explain(
         typer.Option("--class", metavar="NAME", help="Only this class; repeatable [default: all, in turn]."),
     ] = None,
     methods: Annotated[
-        str, typer.Option("--methods", metavar="NAMES", help="trajectory, evidence, or trajectory,evidence.")
-    ] = "trajectory",
+        str | None,
+        typer.Option(
+            "--methods",
+            metavar="NAMES",
+            help="Images: trajectory, evidence [default: trajectory]; rows: detector, likelihood, attribution, "
+            "neighbours, with commas [default: all].",
+        ),
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option("--rows", metavar="FILE", help="Rows: explain those of this table, not sampled ones.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar="COLUMN", help="Rows: why they have their value in this column.")
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option("--count", min=1, metavar="N", help="Rows: how many the detector sees [default: 1000]."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="FILE", help="Rows: the training rows [default: the run's source].")
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option("--test", metavar="FILE", help="Rows: real rows that were not trained on [default: held out]."),
+    ] = None,
     sampler: Annotated[Sampler | None, typer.Option("--sampler", help="[default: the model's own]")] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, metavar="N", help="Sampler steps.")] = None,
     guidance_scale: Annotated[
@@ -55,17 +81,26 @@ def explain(
     quiet: QuietOption = False,
     color: ColorOption = Color.auto,
 ) -> None:
-    """Show how samples came to be: every step from noise to image, as a page, a strip, a GIF and numbers.
+    """Show how samples came to be, and say how that was checked: a page, numbers, arrays.
 
-    Sample k is the one that `synthgen sample` makes with the same seed. The trajectory shows when a picture
-    settles; it is not a causal account. The evidence map shows which pixels the model ties to the class, and
-    says how it was checked.
+    Images: every step from noise to image, which is not a causal account, and the pixels that speak for the class.
+    Rows of a table: what gives them away, how likely they are, why a column has its value, which training rows they
+    resemble. Sample k is the one that `synthgen sample` makes with the same seed.
     """
     with command_console(json=json, quiet=quiet, color=color) as console:
-        names = tuple(name.strip() for name in methods.split(",") if name.strip())
-        check_methods(names)
+        names = None if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
+        of_rows: dict[str, object] = {"--rows": rows, "--target": target, "--count": count, "--data": data}
+        of_images = {"--class": class_, "--sampler": sampler, "--guidance-scale": guidance_scale}
         checkpoint = resolve_run(run)
         check_output(out, force=force)
+        if modality_of(checkpoint) == "tables":
+            _refuse(of_images, "images", f"{run} is a model of a table")
+            flags = TableFlags(samples, rows, data, test, target, count, names, steps, seed, device, force)
+            explain_table(console, run, checkpoint, out, flags)
+            return
+        _refuse(of_rows | {"--test": test}, "tables", f"{run} is a model of images")
+        names = ("trajectory",) if names is None else names
+        check_methods(names)
         console.loading("torch", "diffusers")
         from synthgen.explain.run import Request, explain_to_folder
         from synthgen.generation.model import load_image_model
@@ -85,6 +120,13 @@ def explain(
             result = explain_to_folder(model, out, request, force=force, reporter=console.reporter, should_stop=stop)
         console.result({"out": str(out), **result.summary}, lambda: _show(console, result), quiet=out)
         console.next(f"open {shlex.quote(str(out / 'index.html'))} in a browser")
+
+
+def _refuse(given: Mapping[str, object], things: str, what: str) -> None:
+    """Raise UsageError for the first flag that was given and is not for this model."""
+    for flag, value in given.items():
+        if value is not None:
+            raise UsageError(f"{flag} is for {things}: {what}", f"leave {flag} away")
 
 
 def _show(console: Console, result: Explanation) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +17,10 @@ from synthgen.explain import page as pieces
 from synthgen.explain.evidence import evidence
 from synthgen.explain.methods import check_methods
 from synthgen.explain.pictures import columns_of, displayed, frames, gif_bytes, map_strip, strip
+from synthgen.explain.publishing import publish
 from synthgen.explain.trajectory import CAVEAT, sample_names, trajectory_summary
 from synthgen.html import Section, command, page, section
-from synthgen.outputs import MARKER, atomic_write, check_output, prepare_output
+from synthgen.outputs import check_output
 from synthgen.rendering import grid, png_bytes
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
@@ -113,7 +112,7 @@ def explain_to_folder(
     summary = _summary(work)
     work.files["index.html"] = _page(work, summary).encode()
     work.files["summary.json"] = (json.dumps(summary, indent=2) + "\n").encode()
-    _publish(out, work.files, force=force)
+    publish(out, work.files, force=force)
     work.reporter.preview(_overview(trajectory), "x0_hat from noise to image", out / "trajectory.png")
     return Explanation(out, summary, picture, work.sections)
 
@@ -129,21 +128,6 @@ def _check_size(model: Model, request: Request) -> None:
             f"the trajectory of {request.samples} samples over {steps} steps takes {size / 2**30:.1f} GiB",
             "ask for fewer --samples or fewer --steps",
         )
-
-
-def _publish(out: Path, files: dict[str, bytes], *, force: bool) -> None:
-    """Write the files to a folder beside `out`, then put it in place of `out`."""
-    staging = out.parent / f".{out.name}.{os.getpid()}.partial"
-    try:
-        for name, content in files.items():
-            atomic_write(staging / name, content)
-        (staging / MARKER).touch()
-        prepare_output(out, force=force)
-        shutil.rmtree(out)
-        staging.rename(out)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
 
 
 def _overview(trajectory: Trajectory) -> np.ndarray:
