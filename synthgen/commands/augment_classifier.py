@@ -1,4 +1,4 @@
-"""`synthgen augment-classifier`: does synthetic data help a classifier?"""
+"""`synthgen augment-classifier`: does synthetic data help a classifier, or a model that predicts a column?"""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from synthgen.commands.augment_tables import augment_rows
+from synthgen.commands.evaluate_frames import refuse
 from synthgen.commands.options import (
     Color,
     ColorOption,
@@ -27,16 +29,18 @@ from synthgen.outputs import check_output
 if TYPE_CHECKING:
     from synthgen.downstream.result import Augmentation
 
+_AUGMENT, _STEPS, _BATCH = "shift=0.08,rotation=10,scale=0.1", 600, 256
+
 
 def augment_classifier(
-    real: Annotated[str, typer.Option("--real", metavar="SOURCE", help="Real labelled images.")],
+    real: Annotated[str, typer.Option("--real", metavar="SOURCE", help="Real labelled images, or a table.")],
     synthetic: Annotated[
         list[str] | None,
-        typer.Option("--synthetic", metavar="SOURCE|RUN", help="Synthetic images or a run; one, or one per real size."),
+        typer.Option("--synthetic", metavar="SOURCE|RUN", help="Synthetic images or rows, or a run; repeatable."),
     ] = None,
     train_generator: Annotated[
         str | None,
-        typer.Option("--train-generator", metavar="PRESET|CONFIG", help="Train the generator on the real images."),
+        typer.Option("--train-generator", metavar="PRESET|CONFIG", help="Train the generator on the real data."),
     ] = None,
     budget: Annotated[
         str | None, typer.Option("--budget", metavar="TIME", help="Time to train the generator: 90s, 15m.")
@@ -46,13 +50,16 @@ def augment_classifier(
     ] = None,
     test: Annotated[
         str | None,
-        typer.Option("--test", metavar="SOURCE", help="Test images [default: the test split of --real, or a fifth]."),
+        typer.Option("--test", metavar="SOURCE", help="Test data [default: the test split of --real, or a fifth]."),
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option("--target", metavar="COLUMN", help="Of a table: what is to be predicted [the last].")
     ] = None,
     real_size: Annotated[
-        str | None, typer.Option("--real-size", metavar="N,...", help="Train on N real images [default: all].")
+        str | None, typer.Option("--real-size", metavar="N,...", help="Train on N real images or rows [default: all].")
     ] = None,
     ratio: Annotated[
-        str | None, typer.Option("--ratio", metavar="R,...", help="Synthetic images per real one [default: all].")
+        str | None, typer.Option("--ratio", metavar="R,...", help="Synthetic per real one [default: all].")
     ] = None,
     imbalance: Annotated[
         str | None,
@@ -62,20 +69,24 @@ def augment_classifier(
         str, typer.Option("--filter", metavar="NAME", help="Drop samples first: confidence and/or nearest, or none.")
     ] = "none",
     classifier: Annotated[
-        str,
-        typer.Option("--classifier", metavar="NAME", help="cnn, resnet, logistic, or your code as module:factory."),
-    ] = "cnn",
+        str | None,
+        typer.Option(
+            "--classifier",
+            metavar="NAME",
+            help="cnn [default], resnet, logistic, your code as module:factory. Tables: boosting,mlp.",
+        ),
+    ] = None,
     augment: Annotated[
         str,
         typer.Option("--augment", metavar="CHANGES", help="Classical augmentation; add flip where it keeps meaning."),
-    ] = "shift=0.08,rotation=10,scale=0.1",
+    ] = _AUGMENT,
     count: Annotated[
         int | None,
-        typer.Option("--count", "-n", min=2, metavar="N", help="Synthetic images to use [all; of a run 10000]."),
+        typer.Option("--count", "-n", min=2, metavar="N", help="Synthetic ones to use [all; of a run 10000]."),
     ] = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=100, metavar="N", help="Trainings per variant.")] = 5,
-    steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Steps of every training.")] = 600,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=2, metavar="N", help="Images in a step.")] = 256,
+    steps: Annotated[int, typer.Option("--steps", min=1, metavar="N", help="Steps of every training.")] = _STEPS,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=2, metavar="N", help="Images in a step.")] = _BATCH,
     allow_leak: Annotated[
         bool, typer.Option("--allow-leak", help="Go on although the generator saw more than the classifier.")
     ] = False,
@@ -93,6 +104,8 @@ def augment_classifier(
 ) -> None:
     """Train classifiers on real, changed and synthetic images and mixtures of them; test all of them on real ones.
 
+    Of a table: gradient boosting and an MLP that predict --target, on real rows, SMOTE's, synthetic ones and mixtures.
+
     Every classifier gets the same number of steps. The verdict (helps, no difference, hurts) is that of a paired 95 %
     interval over seeds and test images. A generator that saw more real images than the classifier is refused. The code
     that --classifier module:factory names is run with your rights: name only what you trust.
@@ -103,6 +116,36 @@ def augment_classifier(
             raise UsageError("--resume needs --out: the folder to go on in")
         if out is not None:
             check_output(out, force=force, resume=resume)
+        from synthgen.data.tables import is_table
+
+        if is_table(real):
+            _refuse_images_only(filter_=filter_, augment=augment, steps=steps, batch_size=batch_size, max_bad=max_bad)
+            augment_rows(
+                console,
+                real,
+                synthetic=synthetic or (),
+                train_generator=train_generator,
+                budget=budget,
+                overrides=set_ or (),
+                test=test,
+                target=target,
+                real_size=real_size,
+                ratio=ratio,
+                imbalance=imbalance,
+                learners=classifier,
+                count=count,
+                seeds=seeds,
+                seed=seed,
+                allow_leak=allow_leak,
+                device=device,
+                out=out,
+                words=_words(),
+                resume=resume,
+                force=force,
+                should_stop=stop,
+            )
+            return
+        refuse({"--target": target}, "images")
         console.loading("torch")
         from synthgen.downstream.classifier import ClassifierRecipe
         from synthgen.downstream.filters import parse_filters
@@ -115,7 +158,7 @@ def augment_classifier(
         design = Design(
             recipe=ClassifierRecipe(steps=steps, batch_size=batch_size),
             seeds=tuple(range(seed, seed + seeds)),
-            classifier=classifier,
+            classifier=classifier or "cnn",
             transforms=parse_transforms(augment),
             ratios=parse_ratios(ratio),
             filters=parse_filters(filter_),
@@ -146,6 +189,18 @@ def augment_classifier(
         # A script that asks for "helps" must not be answered by a leak.
         verdicts = "\n".join(f"{one.verdict}{' (leak)' if one.leak.refused else ''}" for one in results)
         console.result(document, lambda: _show(console, results, out), quiet=verdicts)
+
+
+def _refuse_images_only(*, filter_: str, augment: str, steps: int, batch_size: int, max_bad: int) -> None:
+    """Raise UsageError for a flag that says nothing about tables and was given."""
+    changed = {
+        "--filter": filter_ != "none",
+        "--augment": augment != _AUGMENT,
+        "--steps": steps != _STEPS,
+        "--batch-size": batch_size != _BATCH,
+        "--max-bad": max_bad != 0,
+    }
+    refuse({flag: True for flag, given in changed.items() if given}, "a table")
 
 
 def _show(console: Console, results: tuple[Augmentation, ...], out: Path | None) -> None:

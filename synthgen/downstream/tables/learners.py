@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ import numpy as np
 from synthgen.downstream.tables.problem import Problem
 
 LearnerName = Literal["boosting", "mlp"]
-LEARNERS: dict[LearnerName, str] = {"boosting": "gradient boosting", "mlp": "MLP"}
+LEARNERS: dict[LearnerName, str] = {"boosting": "gradient boosting", "mlp": "the MLP"}
 """Names and how texts call them."""
 
 GRIDS: dict[LearnerName, tuple[dict[str, Any], ...]] = {
@@ -33,6 +34,7 @@ _PATIENCE = 4
 """Checks without a better validation loss after which nothing more is hoped for."""
 
 _BATCH = 256
+_SMALL = 2_000_000  # cells
 
 
 @dataclass(frozen=True)
@@ -73,16 +75,17 @@ def tune(
     Loss: log loss, or the squared error in parts of the target's variance.
     """
     best: Recipe | None = None
-    for settings in GRIDS[name]:
-        vain, least = 0, np.inf
-        for rounds, model in _growing(name, problem, train, categorical, settings, seed):
-            check()
-            loss = _loss(problem, predict(model, problem, validation.x), validation.y)
-            if best is None or loss < best.loss:
-                best = Recipe(settings, rounds, loss)
-            vain, least = (0, loss) if loss < least else (vain + 1, least)
-            if vain >= _PATIENCE:
-                break
+    with _few_threads(train):
+        for settings in GRIDS[name]:
+            vain, least = 0, np.inf
+            for rounds, model in _growing(name, problem, train, categorical, settings, seed):
+                check()
+                loss = _loss(problem, predict(model, problem, validation.x), validation.y)
+                if best is None or loss < best.loss:
+                    best = Recipe(settings, rounds, loss)
+                vain, least = (0, loss) if loss < least else (vain + 1, least)
+                if vain >= _PATIENCE:
+                    break
     assert best is not None
     return best
 
@@ -90,9 +93,19 @@ def tune(
 def fit(name: LearnerName, problem: Problem, train: Rows, categorical: np.ndarray, recipe: Recipe, *, seed: int) -> Any:
     """Train with a recipe on all rows."""
     model: Any = None
-    for _, grown in _growing(name, problem, train, categorical, recipe.settings, seed, stop=recipe.rounds):
-        model = grown
+    with _few_threads(train):
+        for _, grown in _growing(name, problem, train, categorical, recipe.settings, seed, stop=recipe.rounds):
+            model = grown
     return model
+
+
+def _few_threads(train: Rows) -> AbstractContextManager[object]:
+    """One thread for a small table: OpenMP's threads gain little there, and beside other work lose a hundredfold."""
+    if train.x.size > _SMALL:
+        return nullcontext()
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1)
 
 
 @dataclass(frozen=True)

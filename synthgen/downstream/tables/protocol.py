@@ -166,7 +166,6 @@ class _Work:
             return _Trial(sides, real, rows, origin, partial(self.generate, config, sides, size))
         source = request.synthetic[number if len(request.synthetic) > 1 else 0]
         if source not in self.origins:
-            # The rows that are drawn are counted anew below: `count` is of the conditions, not of the run.
             self.origins[source] = open_synthetic(
                 source, count=request.count, seed=request.seed, device=request.device, **self.common
             )
