@@ -7,7 +7,7 @@ recognised by its twin with the other label, which pushes the area below 0.5 wit
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def _folds(x: np.ndarray, seed: int) -> np.ndarray:
     return np.asarray(random.permutation(int(groups.max()) + 1)[groups] % FOLDS)
 
 
-def _boosting(categorical: np.ndarray, seed: int):  # type: ignore[no-untyped-def]
+def _boosting(categorical: np.ndarray, seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     return HistGradientBoostingClassifier(
@@ -65,7 +65,7 @@ def _boosting(categorical: np.ndarray, seed: int):  # type: ignore[no-untyped-de
     )
 
 
-def _logistic():  # type: ignore[no-untyped-def]
+def _logistic() -> Any:
     from sklearn.linear_model import LogisticRegression
 
     return LogisticRegression(max_iter=200, tol=1e-3)

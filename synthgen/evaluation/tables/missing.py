@@ -11,6 +11,7 @@ differences, summed over all pairs, over their sum in the real table.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -109,8 +110,10 @@ def _measure(parts: TableParts) -> Found:
     ours, theirs = rates(real), rates(fake)
     new = [name for name in ours if not ours[name] and theirs[name]]
     warnings = (f"values are missing that are never missing in the real table: {', '.join(new[:5])}",) if new else ()
-    rows = [{"name": name, "real": ours[name], "fake": theirs[name]} for name in ours if ours[name] or theirs[name]]
-    details = {"columns": sorted(rows, key=lambda row: -float(row["real"])), "pairs": _shown(real, fake, edges)}
+    rows: list[dict[str, Any]] = [
+        {"name": name, "real": ours[name], "fake": theirs[name]} for name in ours if ours[name] or theirs[name]
+    ]
+    details = {"columns": sorted(rows, key=lambda row: -row["real"]), "pairs": _shown(real, fake, edges)}
     metrics = []
     wide = len(real.names) * max(1, len(affected(real))) * (len(real) + len(fake))
     for name, title, error, words, cost in (

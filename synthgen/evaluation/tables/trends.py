@@ -63,7 +63,7 @@ def fixed_edges(real: Cells) -> dict[str, np.ndarray]:
 
 def fixed_bins(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """int64 (N,): 0 for missing values, then a bin (edge, next edge] each."""
-    return np.where(np.isnan(values), 0, 1 + np.searchsorted(edges, values, "left"))
+    return np.asarray(np.where(np.isnan(values), 0, 1 + np.searchsorted(edges, values, "left")))
 
 
 def own_bins(values: np.ndarray) -> np.ndarray:
@@ -119,7 +119,7 @@ def correlations(values: np.ndarray) -> np.ndarray:
         found = covariance / np.sqrt(variance * variance.T)
     found[~usable] = np.nan
     found[:, ~usable] = np.nan
-    return found
+    return np.asarray(found)
 
 
 def trend_error(real: Cells, fake: Cells, pairs: list[Pair], edges: dict[str, np.ndarray] | None = None) -> float:

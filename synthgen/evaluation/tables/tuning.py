@@ -18,7 +18,8 @@ SEARCH_ROWS = 6_000
 
 _FOLDS = 3
 _FINALISTS = 2
-_MOST_TREES = 200
+_MOST_TREES, _MOST_TREES_IN_THE_END = 200, 800
+_FIXED_TREES = 100
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,18 @@ def tune(
     }
     best = max(means, key=lambda place: means[place])
     check_stop()
-    return Tuned(_fit(x, y, categorical, task, tried[best], seed), tried[best], means[best])
+    return Tuned(_train(x, y, categorical, task, tried[best], seed), tried[best], means[best])
+
+
+def _train(
+    x: np.ndarray, y: np.ndarray, categorical: np.ndarray, task: Task, settings: dict[str, Any], seed: int
+) -> Any:
+    """The model in the end: smaller steps than in the search, as many trees as help, and then all rows."""
+    slower = {**settings, "learning_rate": settings["learning_rate"] / 2}
+    found = _fit(x, y, categorical, task, slower, seed, most=_MOST_TREES_IN_THE_END)
+    if found.n_iter_ in (_MOST_TREES_IN_THE_END, _FIXED_TREES):
+        return found
+    return _fit(x, y, categorical, task, slower, seed, exactly=found.n_iter_)
 
 
 def _folds(y: np.ndarray, task: Task, random: np.random.Generator) -> np.ndarray:
@@ -98,7 +110,17 @@ def _folds(y: np.ndarray, task: Task, random: np.random.Generator) -> np.ndarray
     return found
 
 
-def _fit(x: np.ndarray, y: np.ndarray, categorical: np.ndarray, task: Task, settings: dict[str, Any], seed: int) -> Any:
+def _fit(
+    x: np.ndarray,
+    y: np.ndarray,
+    categorical: np.ndarray,
+    task: Task,
+    settings: dict[str, Any],
+    seed: int,
+    *,
+    most: int = _MOST_TREES,
+    exactly: int | None = None,
+) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     kind = HistGradientBoostingRegressor if task == "regression" else HistGradientBoostingClassifier
@@ -107,9 +129,9 @@ def _fit(x: np.ndarray, y: np.ndarray, categorical: np.ndarray, task: Task, sett
     model = kind(
         categorical_features=categorical,
         random_state=seed % 2**32,
-        early_stopping=early,
-        n_iter_no_change=10,
-        max_iter=_MOST_TREES if early else 100,
+        early_stopping=early and exactly is None,
+        n_iter_no_change=10 if most == _MOST_TREES else 20,
+        max_iter=exactly or (most if early else _FIXED_TREES),
         **settings,
     )
     return model.fit(x, y)

@@ -191,7 +191,7 @@ def _measure(parts: TableParts) -> Found:
     figures, count = train_and_test(problem, cells(parts, parts.fake), test, parts)
     metrics = tuple(_metric(problem, name, figures[name], count, known) for name in figures)
     tested = len(problem.usable(test))
-    warnings = ()
+    warnings: tuple[str, ...] = ()
     if parts.holdout is None:
         warnings = (
             f"no test rows were given: models are tested on a fifth of the real rows ({tested:,}), which the generator "

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
-from synthgen.evaluation.metrics import share
+from synthgen.evaluation.metrics import Figure, share
 from synthgen.evaluation.tables.cells import Cells, cells, coder
 from synthgen.evaluation.tables.figures import FLOORS, percent
 from synthgen.evaluation.tables.measure import Floor, FloorName, Found, Measure, TableMetric, TableParts
@@ -18,7 +19,7 @@ def duplicates(table: Cells) -> np.ndarray:
     """bool (N,): rows that are equal to an earlier one in all modelled columns."""
     import pandas as pd
 
-    return pd.DataFrame({**table.numbers, **table.codes}).duplicated().to_numpy()
+    return np.asarray(pd.DataFrame({**table.numbers, **table.codes}).duplicated())
 
 
 def categories(real: Cells, fake: Cells) -> tuple[int, int]:
@@ -59,11 +60,11 @@ def _repeated(parts: TableParts, real: Cells, fake: Cells) -> TableMetric:
     )
 
 
-def _share(table: Cells):  # type: ignore[no-untyped-def]
+def _share(table: Cells) -> Figure:
     return share(duplicates(table))
 
 
-def _floors(parts: TableParts, figure, count: int) -> tuple[Floor, ...]:  # type: ignore[no-untyped-def]
+def _floors(parts: TableParts, figure: Callable[[Cells], float], count: int) -> tuple[Floor, ...]:
     """The value of bootstrap, held-out rows and SMOTE against the real table."""
     tables = parts.floor_tables()
     order: tuple[FloorName, ...] = ("bootstrap", "holdout", "smote")
