@@ -1,16 +1,12 @@
-"""Ours beside CTGAN, TVAE, SMOTE and resampling on public tables, with one evaluator.
+"""Ours beside CTGAN, TVAE and SMOTE: every generator on the same training rows, all judged by `synthgen evaluate`.
 
-    python tests/benchmarks/tables.py --sets adult california abalone insurance beijing --seeds 0 1 2 --work bench/
-    python tests/benchmarks/tables.py --peers peers-out --work bench/ --out docs/results
+    SYNTHGEN_DATA_DIR=... OMP_NUM_THREADS=1 python tests/benchmarks/tables.py adult --seeds 0 1 2 --peers peers-out
 
-For each table and seed: `synthgen train` as it comes (only `data.target` and the seed are named), `synthgen sample`
-with as many rows as were learned, `synthgen evaluate` against the training rows and the test rows. What is there
-already in --work is left alone, so that the command goes on where it stopped. --peers: the folder in which
-`tests/benchmarks/tables_peers.py` left CSVs of CTGAN and TVAE, which the same `synthgen evaluate` then judges.
-
-Tables are found below SYNTHGEN_DATA_DIR. adult has its official test rows; california and abalone those of the TabDDPM
-paper (column `split`; the validation rows are used for nothing); insurance and beijing are cut 80/20 and 90/10 by
-seed 0. CPU-seconds are those of the processes started, peak memory is the largest of them so far.
+For each data set and seed: `synthgen train` with the shipped preset, `synthgen sample` with as many rows as were
+learned, SMOTE, and the rows that `tests/benchmarks/tables_peers.py` left in the folder `--peers` (files
+NAME-METHOD-SEED.csv and .json; a peer without files is left out and said so). Then one `synthgen evaluate` over all of
+them. What is finished is kept in `--work` and used again. Writes `--out`/tables.json (everything) and `--out`/tables.md
+(mean and standard deviation over seeds). Test rows are looked at by the evaluation alone.
 """
 
 from __future__ import annotations
@@ -20,253 +16,231 @@ import json
 import os
 import platform
 import resource
+import statistics
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-TARGETS = {
-    "adult": "income",
-    "california": "MedHouseVal",
-    "abalone": "rings",
-    "insurance": "charges",
-    "beijing": "pm2.5",
-}
-HELD_OUT = {"insurance": 0.2, "beijing": 0.1}
-"""Share of test rows where the table has none of its own."""
-
-COLUMNS = (
-    ("shape", "shape %", 100, 2),
-    ("trend", "trend %", 100, 2),
-    ("trend_fixed", "trend, fixed bins %", 100, 2),
-    ("detection_auc", "detection AUC", 1, 3),
-    ("tstr_auc", "AUC", 1, 4),
-    ("tstr_r2", "R2", 1, 4),
-    ("tstr_log_rmse", "log-RMSE", 1, 3),
-    ("alpha_precision", "alpha-precision %", 100, 1),
-    ("beta_recall", "beta-recall %", 100, 1),
-    ("dcr_share", "nearer to train %", 100, 1),
-)
-"""(measure, heading, factor, decimals)."""
+METHODS = ("ours", "ctgan", "tvae", "smote")
+TITLES = {"ours": "synthgen", "ctgan": "CTGAN, 300 epochs", "tvae": "TVAE, 300 epochs", "smote": "SMOTE"}
+PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "scipy")
 
 
 @dataclass(frozen=True)
-class Sides:
-    """Training and test rows of one table, as files."""
+class DataSet:
+    """train: what `synthgen train` is given. test: held-out rows; None: the file's own column `split`."""
 
-    train: Path
-    test: Path
+    train: str
+    test: str | None
     target: str
+    metrics: str = "shape,trend,detection,utility,support,distances,membership"
 
 
-def data_folder() -> Path:
-    return Path(os.environ["SYNTHGEN_DATA_DIR"]) / "tables"
+def data_sets() -> dict[str, DataSet]:
+    """By name; files lie in `tables/` below SYNTHGEN_DATA_DIR. Without test rows of its own a table gets some, see
+    `parted`."""
+    folder = Path(os.environ.get("SYNTHGEN_DATA_DIR", "../shared/data")) / "tables"
+    return {
+        "adult": DataSet("adult", str(folder / "adult_test.csv"), "income"),
+        "abalone": DataSet(str(folder / "abalone.csv"), None, "rings"),
+        "california": DataSet(str(folder / "california.csv"), None, "MedHouseVal"),
+        "insurance": DataSet(str(folder / "insurance.csv"), None, "charges"),
+    }
 
 
-def sides(name: str, work: Path) -> Sides:
-    """The two files of a table, written to `work` where they have to be cut first."""
-    if name == "adult":
-        return Sides(data_folder() / "adult_train.csv", data_folder() / "adult_test.csv", TARGETS[name])
-    train, test = work / f"{name}-train.csv", work / f"{name}-test.csv"
-    if not test.exists():
-        head, *lines = (data_folder() / f"{name}.csv").read_text(encoding="utf-8").splitlines(keepends=True)
-        if name in HELD_OUT:
-            order = np.random.default_rng(0).permutation(len(lines))
-            cut = round(HELD_OUT[name] * len(lines))
-            parts = {"test": np.sort(order[:cut]), "train": np.sort(order[cut:])}
+def parted(one: DataSet, work: Path) -> DataSet:
+    """The data set; a file without test rows is copied to `work` with a column `split`, a fixed random fifth `test`."""
+    import numpy as np
+    import pandas as pd
+
+    if one.test is not None:
+        return one
+    frame = pd.read_csv(one.train, dtype=str, keep_default_na=False)
+    if "split" in frame:
+        return one
+    test = np.random.default_rng(0).permutation(len(frame)) < len(frame) // 5
+    path = work / Path(one.train).name
+    frame.assign(split=np.where(test, "test", "train")).to_csv(path, index=False)
+    return DataSet(str(path), None, one.target, one.metrics)
+
+
+def run(*words: object) -> tuple[str, dict[str, float]]:
+    """(stdout, what it took) of a command in a process of its own; ends the benchmark when it fails."""
+    print("+", *words, file=sys.stderr, flush=True)
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *map(str, words)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    output = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"that ended with {process.returncode}")
+    took = {"seconds": time.perf_counter() - began, "cpu_seconds": used.ru_utime + used.ru_stime}
+    return output, {**{name: round(value, 1) for name, value in took.items()}, "peak_mb": round(used.ru_maxrss / 1024)}
+
+
+def ours(one: DataSet, name: str, seed: int, work: Path, extra: list[str]) -> dict[str, Any]:
+    """Train, sample, and say what it took."""
+    folder, rows = work / f"{name}-ours-{seed}", work / f"{name}-ours-{seed}.csv"
+    done = rows.with_suffix(".json")
+    if done.is_file():
+        return dict(json.loads(done.read_text()))
+    known = Path("configs", f"{name}.yaml").is_file()
+    goal = [] if known else ["--set", f"data.target={one.target}"]
+    flags = ["--set", f"training.seed={seed}", *goal, *extra, "--out", folder, "--force"]
+    _, trained = run("-m", "synthgen", "train", one.train, *flags)
+    count = learned(folder)
+    sampling = ("sample", folder, "--count", count, "--seed", seed, "--out", rows, "--force")
+    _, sampled = run("-m", "synthgen", *sampling)
+    report = {"train": trained, "sample": sampled, "rows": count}
+    done.write_text(json.dumps(report, indent=1))
+    return report
+
+
+def learned(folder: Path) -> int:
+    """How many rows the run in `folder` was given."""
+    from synthgen.checkpoints import load_checkpoint
+    from synthgen.runs import resolve_run
+
+    return int(load_checkpoint(resolve_run(folder))[0]["data"]["count"])
+
+
+def smote(one: DataSet, name: str, seed: int, work: Path, count: int) -> dict[str, Any]:
+    """SMOTE's rows (by this file in a process of its own), and what they took."""
+    rows = work / f"{name}-smote-{seed}.csv"
+    if not rows.with_suffix(".json").is_file():
+        _, took = run(__file__, "--smote", one.train, one.target, str(seed), str(count), str(rows))
+        rows.with_suffix(".json").write_text(json.dumps({"train": took, "rows": count}))
+    return dict(json.loads(rows.with_suffix(".json").read_text()))
+
+
+def write_smote(source: str, target: str, seed: str, count: str, out: str) -> None:
+    from synthgen.data.tables.reading import read_table
+    from synthgen.data.tables.writing import format_rows
+    from synthgen.downstream.tables.smote import smote_rows
+
+    data = read_table(source, split="train")
+    made = smote_rows(data, int(count), int(seed), by=target)
+    Path(out).write_text(format_rows(made.frame, made.schema, header=True), encoding="utf-8")
+
+
+def measured(one: DataSet, name: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Every method's figures and costs with one seed."""
+    work: Path = arguments.work
+    costs = {"ours": ours(one, name, seed, work, arguments.set)}
+    files = {"ours": work / f"{name}-ours-{seed}.csv"}
+    for peer in ("ctgan", "tvae"):
+        path = arguments.peers / f"{name}-{peer}-{seed}.csv"
+        if path.with_suffix(".json").is_file():
+            files[peer], costs[peer] = path, json.loads(path.with_suffix(".json").read_text())
         else:
-            place = head.strip().split(",").index("split")
-            marks = [line.strip().split(",")[place] for line in lines]
-            parts = {mark: np.flatnonzero(np.array(marks) == mark) for mark in ("train", "test")}
-        train.write_text(head + "".join(lines[row] for row in parts["train"]), encoding="utf-8")
-        test.write_text(head + "".join(lines[row] for row in parts["test"]), encoding="utf-8")
-    return Sides(train, test, TARGETS[name])
+            print(f"no {path}: {peer} is left out", file=sys.stderr)
+    costs["smote"] = smote(one, name, seed, work, costs["ours"]["rows"])
+    files["smote"] = work / f"{name}-smote-{seed}.csv"
+    fakes = [word for path in files.values() for word in ("--fake", path)]
+    test = [] if one.test is None else ["--test", one.test]
+    words = ["-m", "synthgen", "evaluate", "--real", one.train, *test, *fakes, "--target", one.target]
+    text, took = run(*words, "--metrics", one.metrics, "--seed", seed, "--json")
+    document = json.loads(text)
+    found = document.get("evaluations", [document])
+    metrics = {method: part["metrics"] for method, part in zip(files, found, strict=True)}
+    return {"seed": seed, "costs": costs, "metrics": metrics, "evaluation": took}
 
 
-def run(*words: str | Path) -> dict[str, Any]:
-    """A `synthgen` command with --json: its document, with the CPU-seconds, seconds and peak memory it took."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    command = [sys.executable, "-m", "synthgen", *map(str, words), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    took = {"cpu_seconds": round(cpu, 1), "seconds": round(time.monotonic() - began, 1)}
-    return {**json.loads(done.stdout), "took": {**took, "peak_mb": after.ru_maxrss // 1024}}
-
-
-def kept(path: Path, make: Any) -> dict[str, Any]:
-    """The JSON document at `path`, made when it is not there."""
-    if not path.exists():
-        path.write_text(json.dumps(make()), encoding="utf-8")
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
-
-
-def judged(one: Sides, fake: str | Path, work: Path, stem: str) -> dict[str, Any]:
-    """The evaluation of one synthetic table."""
-    words = ("evaluate", "--real", one.train, "--fake", fake, "--test", one.test, "--target", one.target)
-    return kept(work / f"{stem}.evaluation.json", lambda: run(*words))
-
-
-def ours(name: str, one: Sides, seed: int, work: Path, settings: list[str]) -> dict[str, Any]:
-    """Train, sample, evaluate; what each took."""
-    stem = f"{name}-{'-'.join(['ours', *settings])}-{seed}".replace("/", "_")
-    out, rows = work / stem, work / f"{stem}.csv"
-    changes = [f"data.target={one.target}", f"training.seed={seed}", *settings]
-    flags = [word for text in changes for word in ("--set", text)]
-    trained = kept(work / f"{stem}.train.json", lambda: run("train", one.train, "--out", out, "--force", *flags))
-    with one.train.open(encoding="utf-8") as lines:
-        count = sum(1 for _ in lines) - 1
-    words = ("sample", out, "--count", str(count), "--seed", str(seed), "--out", rows, "--force")
-    sampled = kept(work / f"{stem}.sample.json", lambda: run(*words))
-    return {
-        "set": name,
-        "method": " ".join(["synthgen", *settings]),
-        "seed": seed,
-        "rows": count,
-        "training": trained["took"],
-        "sampling": sampled["took"],
-        "steps": trained["steps"],
-        "parameters": trained["parameters"],
-        **figures(judged(one, rows, work, stem)),
-    }
-
-
-def peers(name: str, one: Sides, folder: Path, work: Path) -> list[dict[str, Any]]:
-    """CTGAN and TVAE, as far as they were trained on this table."""
-    found = []
-    for path in sorted(folder.glob(f"{name}-*.csv")):
-        about = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        document = judged(one, path, work, path.stem)
-        method, seed = path.stem.removeprefix(f"{name}-").rsplit("-", 1)
-        found.append({"set": name, "method": method.upper(), "seed": int(seed), "about": about, **figures(document)})
-    return found
-
-
-def figures(document: dict[str, Any]) -> dict[str, Any]:
-    """The figures of an evaluation and their floors."""
-    metrics = document["metrics"]
-    return {
-        "figures": {name: one["value"] for name, one in metrics.items()},
-        "floors": {name: one["floors"] for name, one in metrics.items()},
-        "evaluation": document["took"],
-    }
-
-
-def table_of(name: str, results: list[dict[str, Any]]) -> list[str]:
-    """Markdown of one table: methods over seeds, then the floors."""
-    columns = [column for column in COLUMNS if any(column[0] in one["figures"] for one in results)]
-    lines = [f"## {name}", "", "| | " + " | ".join(column[1] for column in columns) + " | training |"]
-    lines.append("|" + " --- |" * (len(columns) + 2))
-    for method in dict.fromkeys(one["method"] for one in results):
-        group = [one for one in results if one["method"] == method]
-        cells = [_cell([one["figures"].get(column[0]) for one in group], *column[2:]) for column in columns]
-        took = [_training_seconds(one) for one in group]
-        seeds = f"{len(group)} seed{'s' if len(group) > 1 else ''}"
-        lines.append(f"| {method} ({seeds}) | {' | '.join(cells)} | {np.mean(took):,.0f} CPU-s |")
-    for floor in FLOORS:
-        values = [[_floor(results[0], column[0], floor)] for column in columns]
-        cells = [_cell(value, *column[2:]) for value, column in zip(values, columns, strict=True)]
-        if any(cells):
-            lines.append(f"| *{FLOORS[floor]}* | {' | '.join(cells)} | |")
-    return [*lines, ""]
-
-
-FLOORS = {
-    "bootstrap": "training rows drawn anew",
-    "real": "the training rows",
-    "holdout": "real rows held out",
-    "smote": "SMOTE",
-}
-
-
-def _training_seconds(result: dict[str, Any]) -> float:
-    """CPU-seconds, of ours with starting and reading."""
-    return float(result["training"]["cpu_seconds"] if "training" in result else result["about"]["train_cpu_seconds"])
-
-
-def _floor(result: dict[str, Any], measure: str, floor: str) -> float | None:
-    found = result["floors"].get(measure, {}).get(floor)
-    return None if found is None else float(found["value"])
-
-
-def _cell(values: list[float | None], factor: float, decimals: int) -> str:
-    known = [factor * value for value in values if value is not None]
-    if not known:
-        return ""
-    mean = f"{np.mean(known):.{decimals}f}"
-    return mean if len(known) == 1 else f"{mean} ± {np.std(known, ddof=1):.{decimals}f}"
-
-
-def report(results: list[dict[str, Any]], command: str) -> str:
-    """The page: how it was measured, then a table per data set."""
-    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "scikit-learn", "pandas", "numpy"))
-    lines = [
-        "# Results on tables",
-        "",
-        f"Measured on {datetime.now(timezone.utc):%Y-%m-%d} on {machine()}, Python {platform.python_version()}, "
-        f"{packages}, by",
-        "",
-        "```",
-        command,
-        "```",
-        "",
-        "with one thread, while the machine also did other work. ± is the standard deviation over seeds of training "
-        "and sampling. *Training rows drawn anew* is a bootstrap: the figure of a generator that only repeats. SMOTE "
-        "interpolates real rows. AUC, R2 and log-RMSE are those of boosting tuned and trained on the synthetic rows "
-        "and tested on the test rows; in the line of the training rows, of boosting trained on these. The settings are "
-        "the defaults of `synthgen train FILE.csv`, the same for all tables; none was chosen by the test rows.",
-        "",
-    ]
-    for name in dict.fromkeys(one["set"] for one in results):
-        lines += table_of(name, [one for one in results if one["set"] == name])
+def summarised(results: dict[str, list[dict[str, Any]]], header: str) -> str:
+    """The Markdown page."""
+    lines = ["# Rows of tables: synthgen beside CTGAN, TVAE and SMOTE", "", header, ""]
+    for name, seeds in results.items():
+        methods = [method for method in METHODS if any(method in one["metrics"] for one in seeds)]
+        lines += [f"## {name}", "", f"Seeds: {', '.join(str(one['seed']) for one in seeds)}.", ""]
+        lines += ["| | " + " | ".join(TITLES[method] for method in methods) + " | floor | better |"]
+        lines += ["|---|" + "---:|" * (len(methods) + 1) + "---|"]
+        figures = dict.fromkeys(key for one in seeds for part in one["metrics"].values() for key in part)
+        for figure in figures:
+            parts = {
+                m: [one["metrics"][m][figure] for one in seeds if figure in one["metrics"].get(m, {})] for m in methods
+            }
+            first = next(part[0] for part in parts.values() if part)
+            share = 100.0 if first["share"] else 1.0
+            cells = [spread([share * part["value"] for part in parts[method]]) for method in methods]
+            floor = "" if first["floor"] is None else f"{share * first['floor']:.3g}"
+            better = first["better"] if first["ideal"] is None else f"{share * first['ideal']:g}"
+            lines.append(
+                f"| {first['title']}{', %' if first['share'] else ''} | {' | '.join(cells)} | {floor} | {better} |"
+            )
+        for title, key in (("training, CPU-seconds", "train"), ("sampling, CPU-seconds", "sample")):
+            cells = [spread([cost(one["costs"][m], key) for one in seeds if m in one["costs"]]) for m in methods]
+            lines.append(f"| {title} | {' | '.join(cells)} | | |")
+        memory = [spread([peak(one["costs"][m]) for one in seeds if m in one["costs"]]) for m in methods]
+        lines += [f"| peak memory, MB | {' | '.join(memory)} | | |", ""]
     return "\n".join(lines)
 
 
-def machine() -> str:
-    """The processor and its cores."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-        model = next(line.split(":")[1].strip() for line in text.splitlines() if line.startswith("model name"))
-    except (OSError, StopIteration):
-        model = platform.processor() or platform.machine()
-    return f"{model} with {os.cpu_count()} cores, no GPU"
+def cost(costs: dict[str, Any], part: str) -> float:
+    """CPU-seconds of a part; NaN where there is none."""
+    if part in costs:
+        return float(costs[part]["cpu_seconds"])
+    return float(costs.get(f"{part}_cpu_seconds", "nan"))
+
+
+def peak(costs: dict[str, Any]) -> float:
+    return float(costs["peak_mb"] if "peak_mb" in costs else max(costs[p]["peak_mb"] for p in costs if p != "rows"))
+
+
+def spread(values: list[float]) -> str:
+    """Mean ± standard deviation; one value by itself."""
+    if not values or any(value != value for value in values):
+        return "–"
+    mean = statistics.fmean(values)
+    return f"{mean:.4g} ± {statistics.stdev(values):.2g}" if len(values) > 1 else f"{mean:.4g}"
+
+
+def machine(text: str) -> dict[str, Any]:
+    versions = {name: version(name) for name in PACKAGES} | {"synthgen": version("synthgen")}
+    python = {"python": platform.python_version(), **versions}
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    date = time.strftime("%Y-%m-%d", time.gmtime())
+    threads = os.environ.get("OMP_NUM_THREADS", "all")
+    return {"machine": text, "threads": threads, "date": date, "versions": python, "driver_peak_mb": memory // 1024}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--sets", nargs="+", default=list(TARGETS), choices=TARGETS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="another setting, e.g. a process"
-    )
-    parser.add_argument("--peers", type=Path)
-    parser.add_argument("--work", type=Path, default=Path("bench"))
-    parser.add_argument("--out", type=Path, help="write tables.json and tables.md here")
-    chosen = parser.parse_args()
-    chosen.work.mkdir(parents=True, exist_ok=True)
-    results = []
-    for name in chosen.sets:
-        one = sides(name, chosen.work)
-        results += [ours(name, one, seed, chosen.work, chosen.set) for seed in chosen.seeds]
-        results += peers(name, one, chosen.peers, chosen.work) if chosen.peers else []
-    if chosen.out is None:
-        for name in chosen.sets:
-            print("\n".join(table_of(name, [one for one in results if one["set"] == name])))
+    if sys.argv[1:2] == ["--smote"]:
+        write_smote(*sys.argv[2:])
         return
-    sets = " ".join(chosen.sets)
-    command = f"python tests/benchmarks/tables.py --sets {sets} --seeds {' '.join(map(str, chosen.seeds))}"
-    command += (" --peers peers-out" if chosen.peers else "") + f" --out {chosen.out}"
-    (chosen.out / "tables.md").write_text(report(results, command), encoding="utf-8")
-    (chosen.out / "tables.json").write_text(json.dumps(results, indent=1), encoding="utf-8")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+", choices=sorted(data_sets()), metavar="NAME", help="adult, abalone, ...")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--peers", type=Path, default=Path("peers-out"))
+    parser.add_argument("--work", type=Path, default=Path("benchmark-tables"))
+    parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    parser.add_argument("--machine", default=platform.processor() or platform.machine(), help="in words")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of `synthgen train`")
+    arguments = parser.parse_args()
+    arguments.set = [word for one in arguments.set for word in ("--set", one)]
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    facts = machine(arguments.machine)
+    facts["command"] = " ".join(["python", *sys.argv])
+    results: dict[str, list[dict[str, Any]]] = {}
+    for name in arguments.names:
+        for seed in arguments.seeds:
+            results.setdefault(name, []).append(
+                measured(parted(data_sets()[name], arguments.work), name, seed, arguments)
+            )
+            (arguments.out / "tables.json").write_text(json.dumps({**facts, "results": results}, indent=1) + "\n")
+    words = ", ".join(f"{key} {value}" for key, value in facts["versions"].items())
+    header = (
+        f"Measured {facts['date']} on {facts['machine']}, {facts['threads']} thread(s), with `{facts['command']}`. "
+        f"{words}. ± is the standard deviation over seeds; the floor is the training rows drawn anew, or models "
+        "trained on them."
+    )
+    (arguments.out / "tables.md").write_text(summarised(results, header))
+    print(arguments.out / "tables.md")
 
 
 if __name__ == "__main__":
