@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from synthgen.errors import UsageError
-from synthgen.generation.noise import noise
+from synthgen.generation.noise import noise, uniforms
 
 SHAPE = (1, 5, 3)
 
@@ -41,3 +42,26 @@ def test_samples_and_draws_are_independent_standard_normal() -> None:
 def test_a_seed_out_of_range_is_refused(seed: int) -> None:
     with pytest.raises(UsageError, match="out of range"):
         noise(seed, np.array([0]), SHAPE)
+
+
+def test_uniforms_are_functions_of_seed_key_and_draw() -> None:
+    keys = np.array([5, 0, 5, 2**40])
+    numbers = uniforms(3, keys, 400)
+    assert numbers.dtype == np.float32 and numbers.shape == (4, 400)
+    np.testing.assert_array_equal(numbers[0], numbers[2])
+    np.testing.assert_array_equal(uniforms(3, keys[3:], 400)[0], numbers[3])
+    mixed = uniforms(3, keys, 400, np.array([0, 0, 1, 2]))
+    np.testing.assert_array_equal(mixed[:2], numbers[:2])
+    np.testing.assert_array_equal(mixed[2], uniforms(3, keys, 400, 1)[0])
+    assert not np.intersect1d(mixed[2], numbers[2]).size > 5
+    with pytest.raises(UsageError, match="out of range"):
+        uniforms(2**64, keys, 1)
+
+
+def test_uniforms_are_uniform_and_independent() -> None:
+    """Kolmogorov-Smirnov against the uniform law, and no correlation between neighbouring rows and columns."""
+    numbers = uniforms(11, np.arange(500), 40).astype(np.float64)
+    assert stats.kstest(numbers.ravel(), "uniform").pvalue > 1e-3
+    assert abs(np.corrcoef(numbers[:-1].ravel(), numbers[1:].ravel())[0, 1]) < 0.03
+    assert abs(np.corrcoef(numbers[:, :-1].ravel(), numbers[:, 1:].ravel())[0, 1]) < 0.03
+    assert numbers.min() >= 0 and numbers.max() < 1

@@ -19,6 +19,7 @@ from synthgen.data.tables.schema import ColumnSchema
 from synthgen.data.tables.transforms import Ascending, Total
 from synthgen.errors import UsageError, nearest
 from synthgen.generation.storage import sha256_of_file
+from synthgen.generation.tables.combining import partial_combinations
 from synthgen.generation.tables.engine import Allowed, Given
 from synthgen.generation.tables.plan import Completion, TablePlan
 from synthgen.generation.tables.writing import Encoder, RowEncoder
@@ -87,8 +88,11 @@ class KnownCells:
         self.cells = self.frame.notna().to_numpy(bool)
         self.described = Completion(sha256, raw.count, draws, allow_missing)
         self.count = raw.count * draws
-        self.known = self.codec.known(self.cells)
         self.exact = self.codec.plain(self.frame)
+        outright, self._partial = partial_combinations(
+            self.codec, self.cells, self.exact, allow_missing, lambda row: f"{raw.name}, {raw.where(row)}"
+        )
+        self.known = self.codec.known(outright)
         for step in self.codec.steps:
             step.forward(self.exact)
         self._check_values()
@@ -148,7 +152,9 @@ class KnownCells:
     def given(self, keys: np.ndarray) -> Given:
         """Tokens of the known cells; the others may be anything but missing, unless that is allowed."""
         rows = self.rows(keys)
-        return Given(self.tokens[rows], self.fractions[rows], self.known[rows], self._allowed, early=False)
+        partial = {one.place: one.allowed(rows) for one in self._partial}
+        allowed = {**self._allowed, **partial}
+        return Given(self.tokens[rows], self.fractions[rows], self.known[rows], allowed, tuple(partial))
 
     def numbers(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Draw m of row i has the random numbers of key i, draw m: the same however many draws there are."""

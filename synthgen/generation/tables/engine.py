@@ -46,7 +46,7 @@ def recipe_of(config: TableSamplingConfig) -> TableRecipe:
 class Allowed:
     """What one column that is not known may become.
 
-    tokens: bool (K,) or (B, K). intervals: float32 (K, 2), the part of a token's interval that is allowed, by rank.
+    tokens: bool (K,) or (B, K). intervals: float32 (K, 2) or (B, K, 2), the part of each token's interval, by rank.
     """
 
     tokens: np.ndarray
@@ -58,14 +58,14 @@ class Given:
     """What is known of the rows of one block before the model is asked; all arrays have a row for each of them.
 
     tokens: int64 (B, C). fractions: float32 (B, C). known: bool (B, C), the cells that stay. allowed: by column index.
-    early: columns with an entry in `allowed` are drawn before the others.
+    early: columns that are drawn before the others; None: those with an entry in `allowed`.
     """
 
     tokens: np.ndarray
     fractions: np.ndarray
     known: np.ndarray
     allowed: dict[int, Allowed] = field(default_factory=dict)
-    early: bool = True
+    early: tuple[int, ...] | None = None
 
 
 GivenOf = Callable[[np.ndarray], Given]
@@ -96,9 +96,10 @@ class TableEngine:
         numbers = uniforms(seed, keys, 3 * self.columns, draw)
         # Columns under a condition come first: there their probabilities are renormalised before anything else is
         # drawn, so that all other columns are drawn given a value that the condition allows.
-        if given.allowed and given.early:
+        early = list(given.allowed if given.early is None else given.early)
+        if early:
             late = np.full(self.columns, 0.5, np.float32)
-            late[list(given.allowed)] = 0.0
+            late[early] = 0.0
             numbers[:, : self.columns] = numbers[:, : self.columns] / 2 + late
         with one_thread(self.device), pinned(self.device):
             tokens, fractions = self.denoiser.sample(

@@ -156,6 +156,12 @@ def _turns(codec: TableCodec, name: str, allowed: dict[int, Allowed]) -> tuple[i
             f"column '{name}' cannot be balanced: it is of kind {kind}", "name a column of categories or truth values"
         )
     index = codec.place(name)
+    if codec.columns[index].name != name:
+        others = " and ".join(codec.columns[index].sources)
+        raise UsageError(
+            f"column '{name}' cannot be balanced: a constraint learns it in combination, with {others} as one",
+            "name another column, or train without the constraint",
+        )
     both = _both(allowed.get(index), *codec.allowed(name, Condition("", negate=True)))
     (values,) = np.nonzero(both.tokens)
     if not len(values):
