@@ -67,6 +67,12 @@ class MaskedDenoiser(nn.Module):
         posterior. tokens: int64 (B, C), looked at where known: bool (B, C)."""
         return self.network.scores(self._trunk(tokens, known).float())
 
+    def scores_of(
+        self, head: nn.Module, tokens: torch.Tensor, known: torch.Tensor, columns: torch.Tensor
+    ) -> torch.Tensor:
+        """Scores, float32 (B, columns, K), of some of the columns of one of the network's heads."""
+        return self._score(head, self._trunk(tokens, known), columns)
+
     # Training
 
     def loss(

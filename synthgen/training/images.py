@@ -132,6 +132,9 @@ class ImageSubject:
     def tensors(self) -> Tensors:
         return {}
 
+    def finished(self, weights: Tensors) -> Tensors:
+        return weights
+
     def validation(self, denoiser: Denoiser) -> None:
         return None
 

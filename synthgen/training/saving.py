@@ -85,7 +85,8 @@ class Saver:
         }
         save_checkpoint(checkpoint_path(self.run, trainer.step, "state"), trainer.state(), state)
         path = checkpoint_path(self.run, trainer.step)
-        save_checkpoint(path, trainer.weights() | self.subject.tensors(), header)
+        weights = self.subject.finished(trainer.weights()) if finished else trainer.weights()
+        save_checkpoint(path, weights | self.subject.tensors(), header)
         self.last_model = path
         prune_checkpoints(self.run, KEEP)
 
@@ -99,6 +100,7 @@ class Saver:
         path = self.run / "checkpoints" / "trial.safetensors"
         try:
             save_checkpoint(path, trainer.state(), {"kind": "state"})
+            self.subject.finished(trainer.weights())  # the last model costs this time too
             pair = path.stat().st_size + sum(tensor.nbytes for tensor in trainer.weights().values())
         finally:
             path.unlink(missing_ok=True)

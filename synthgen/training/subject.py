@@ -82,6 +82,9 @@ class Subject(Protocol):
     def tensors(self) -> Tensors:
         """What belongs into a model's file beside the network's weights, by names that no weight has."""
 
+    def finished(self, weights: Tensors) -> Tensors:
+        """The weights of a model from those that training left, by name."""
+
     def validation(self, denoiser: Any) -> float | None:
         """The loss on samples that are never trained on, always with the same random numbers; None: there are none."""
 

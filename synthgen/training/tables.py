@@ -18,6 +18,8 @@ from synthgen.data.tables.codec import TableCodec
 from synthgen.data.tables.reading import read_table
 from synthgen.data.tables.schema import TableData
 from synthgen.data.tables.writing import format_rows
+from synthgen.diffusion.calibration import calibrate
+from synthgen.diffusion.masked import MaskedDenoiser
 from synthgen.errors import UsageError
 from synthgen.generation.tables.building import build_table_denoiser
 from synthgen.generation.tables.engine import Given, TableEngine, recipe_of
@@ -164,6 +166,18 @@ class TableSubject:
 
     def tensors(self) -> Tensors:
         return {CODEC_PREFIX + name: tensor for name, tensor in self.codec.tensors().items()}
+
+    @torch.no_grad()
+    def finished(self, weights: Tensors) -> Tensors:
+        """The weights with calibrated biases, see `synthgen.diffusion.calibration`; of process gaussian as they are."""
+        if not isinstance(self.denoiser, MaskedDenoiser):
+            return weights
+        with torch.random.fork_rng(devices=[]):  # not a copy: the denoiser's own weights may lie in pieces
+            denoiser = build_table_denoiser(self.config, self.codec, self.denoiser.precision).to(self.device).eval()
+        denoiser.network.load_state_dict(weights)
+        calibrate(denoiser, self._rows[0].to(self.device))
+        calibrated: Tensors = dict(denoiser.network.state_dict())
+        return calibrated
 
     @torch.no_grad()
     def validation(self, denoiser: Any) -> float | None:

@@ -60,7 +60,7 @@ def test_a_table_chooses_its_own_preset(table_csv: Path) -> None:
 def test_a_run_folder_explains_itself(table_run: Path, table_csv: Path) -> None:
     header = read_header(list_checkpoints(table_run)[0])
     assert header["modality"] == "tables" and header["data"]["fingerprint"] == read_table(table_csv).fingerprint
-    assert header["data"]["count"] == 600 and header["training"]["rows_seen"] == 200 * 256
+    assert header["data"]["count"] == 600 and header["training"]["rows_seen"] == 200 * 75
     assert [column["name"] for column in header["schema"]["columns"]] == list(pd.read_csv(table_csv).columns)
     rows = read_metrics(table_run / "metrics.jsonl")
     assert rows[-1]["step"] == 200 and rows[-1]["loss"] < rows[0]["loss"]
