@@ -21,7 +21,8 @@ _THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:([,' ])\d{3})+(?:\.\d+)?")
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
 _LARGEST = 2**53
 """Whole numbers beyond it are not told apart by floating point, and are no measurements: codes, kept as texts."""
-_TRIED = 5000
+_TRIED = 2000
+_MOST_DECIMALS = 17
 
 
 def number_kind(texts: Sequence[str]) -> str | None:
@@ -66,21 +67,29 @@ def number_format(texts: Sequence[str], comma: bool) -> dict[str, Any]:
     if comma:
         candidates = [candidate | {"comma": True} for candidate in candidates]
     whole = [text.replace(".", ",") for text in tried] if comma else tried
-    hits = [sum(a == b for a, b in zip(write_numbers(values, one), whole, strict=True)) for one in candidates]
-    best = candidates[int(np.argmax(hits))]
+    best, most = candidates[0], -1
+    for candidate in candidates:
+        hits = sum(a == b for a, b in zip(write_numbers(values, candidate), whole, strict=True))
+        if hits > most:
+            best, most = candidate, hits
+        if hits == len(whole):
+            break
     return best | resolution(values)
 
 
 def resolution(values: np.ndarray) -> dict[str, int]:
     """{decimals, digits}: the most that 99.5 % of these values need, so that one odd value does not decide."""
-    finite = np.unique(values[np.isfinite(values)])[:: max(1, len(values) // _TRIED)]
+    finite = np.unique(values[np.isfinite(values)])
+    finite = finite[:: max(1, len(finite) // _TRIED)]
     if not len(finite):
         return {"decimals": 0, "digits": 17}
-    texts = [np.format_float_positional(value, trim="-") for value in finite]
-    decimals = sorted(_decimals(text) for text in texts)
-    digits = sorted(len(text.replace(".", "").lstrip("-0")) for text in texts)
-    place = int(np.ceil(0.995 * len(texts))) - 1
-    return {"decimals": decimals[place], "digits": max(1, digits[place])}
+    decimals = np.full(len(finite), _MOST_DECIMALS)
+    for places in range(_MOST_DECIMALS - 1, -1, -1):
+        decimals[np.round(finite, places) == finite] = places
+    size = np.floor(np.log10(np.maximum(np.abs(finite), 1e-300))).astype(np.int64) + 1
+    digits = np.where(decimals < _MOST_DECIMALS, np.clip(decimals + size, 1, 17), 17)
+    place = int(np.ceil(0.995 * len(finite))) - 1
+    return {"decimals": int(np.sort(decimals)[place]), "digits": int(np.sort(digits)[place])}
 
 
 def _decimals(text: str) -> int:

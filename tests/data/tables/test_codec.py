@@ -63,7 +63,7 @@ def test_every_fraction_decodes_into_its_bin(values: list[float | None], bins: i
 
 
 @given(
-    st.lists(NUMBERS.filter(lambda x: x is not None and abs(x) < 1e7), min_size=3, max_size=200),
+    st.lists(st.one_of(st.integers(-5, 5).map(float), st.floats(-1e6, 1e6)), min_size=3, max_size=200),
     st.floats(-1e6, 1e6),
     st.floats(0, 1e6),
     st.integers(4, 20),
