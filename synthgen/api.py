@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from synthgen.data.tables.schema import TableData
     from synthgen.downstream.result import Augmentation
     from synthgen.evaluation.result import Evaluation
+    from synthgen.evaluation.tables.result import TableEvaluation
     from synthgen.explain.run import Explanation
     from synthgen.export.exporting import ExportResult
     from synthgen.generation.folder import SampleResult
@@ -206,20 +207,43 @@ def evaluate(
     metrics: Sequence[str] | None = None,
     gates: Sequence[str] = (),
     holdout: Literal["half", "test"] = "half",
+    test: str | Path | None = None,
+    target: str | None = None,
     seed: int = 0,
     cache: bool = True,
     device: str = "auto",
     reporter: Reporter | None = None,
-) -> Evaluation:
-    """Measure synthetic images against real ones; see `synthgen.evaluation.comparing.evaluate_sources`.
+) -> Evaluation | TableEvaluation:
+    """Measure synthetic images, or rows of a table, against real ones.
+
+    Tables: test names real rows that no generator saw, target the column that models are trained to predict; features,
+    holdout and cache are for images. See `synthgen.evaluation.tables.comparing.evaluate_table_sources` and
+    `synthgen.evaluation.comparing.evaluate_sources`.
 
     fake: images (a folder, npz, IDX, parquet, webdataset), a run, or a model (2,000 samples are drawn in memory unless
     `count` says otherwise). gates: such as `fid>30`; the result's `gates` say which were met. holdout: which real
     images the floor is made of. cache: keep features in the user's cache. Raises UsageError for what cannot be
     compared.
     """
+    from synthgen.data.tables import is_table
     from synthgen.evaluation.comparing import evaluate_sources
 
+    if is_table(real):
+        from synthgen.evaluation.tables.comparing import evaluate_table_sources
+
+        compared = evaluate_table_sources(
+            str(real),
+            [_source(fake)],
+            test=None if test is None else str(test),
+            target=target,
+            count=count,
+            metrics=metrics,
+            gates=gates,
+            seed=seed,
+            device=device,
+            reporter=reporter,
+        )
+        return compared.results[0]
     found = evaluate_sources(
         str(real),
         [_source(fake)],

@@ -17,6 +17,7 @@ from synthgen.data.tables.schema import TableData
 from synthgen.errors import UsageError, nearest
 from synthgen.evaluation.gates import Gate, Vocabulary, judge, parse_gates
 from synthgen.evaluation.result import SetSummary
+from synthgen.evaluation.tables.installed import NOT_INSTALLED
 from synthgen.evaluation.tables.measure import Found, Measure, TableParts
 from synthgen.evaluation.tables.measures import MEASURES, SHARES
 from synthgen.evaluation.tables.result import TableEvaluation
@@ -268,7 +269,11 @@ def _result(
         notes=(
             *notes,
             *(text for one in done.values() for text in one.notes),
-            *(f"left out {name}: {one}" for name, one in found.items() if isinstance(one, str)),
+            *(
+                f"left out {name}: {one}"
+                for name, one in found.items()
+                if isinstance(one, str) and one != NOT_INSTALLED
+            ),
         ),
         details={name: one.details for name, one in done.items() if one.details is not None},
         gates=judge(gates, figures),

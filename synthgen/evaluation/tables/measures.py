@@ -7,6 +7,7 @@ its name to `MEASURES`. `--metrics`, `--fail-if`, the table, the JSON and the re
 from __future__ import annotations
 
 from synthgen.evaluation.tables.detection import DETECTION
+from synthgen.evaluation.tables.installed import SDMETRICS
 from synthgen.evaluation.tables.measure import Measure
 from synthgen.evaluation.tables.missing import MISSING
 from synthgen.evaluation.tables.privacy import MEASURES as PRIVACY
@@ -16,7 +17,17 @@ from synthgen.evaluation.tables.trends import TRENDS
 from synthgen.evaluation.tables.utility import UTILITY
 from synthgen.evaluation.tables.variety import VARIETY
 
-MEASURES: tuple[Measure, ...] = (SHAPES, TRENDS, DETECTION, UTILITY, SUPPORT, MISSING, VARIETY, *PRIVACY)
+MEASURES: tuple[Measure, ...] = (
+    SHAPES,
+    TRENDS,
+    SDMETRICS,
+    DETECTION,
+    UTILITY,
+    SUPPORT,
+    MISSING,
+    VARIETY,
+    *PRIVACY,
+)
 
 SHARES = tuple(name for measure in MEASURES for name in measure.shares)
 """Figures between 0 and 1."""
