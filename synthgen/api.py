@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from synthgen.evaluation.result import Evaluation
     from synthgen.evaluation.tables.result import TableEvaluation
     from synthgen.explain.run import Explanation
+    from synthgen.explain.tables.run import TableExplanation
     from synthgen.export.exporting import ExportResult
     from synthgen.generation.folder import SampleResult
     from synthgen.generation.making import ShardsResult
@@ -135,7 +136,12 @@ def sample(
             escape=escape_formulas,
             format=format,
         )
-    given: dict[str, object] = {"where": where or None, "balance": balance, "complete": complete, "temperature": temperature}
+    given: dict[str, object] = {
+        "where": where or None,
+        "balance": balance,
+        "complete": complete,
+        "temperature": temperature,
+    }
     _refuse(given, "a model of a table")
     from synthgen.generation.folder import plan_samples, sample_to_folder
 
@@ -310,22 +316,38 @@ def augment_classifier(
 
 
 def explain(
-    run: str | Path | Model,
+    run: str | Path | Model | TableModel,
     out: str | Path,
     *,
     samples: int = 8,
     labels: Sequence[int | str] = (),
+    rows: str | Path | None = None,
+    data: str | Path | None = None,
+    test: str | Path | None = None,
+    target: str | None = None,
+    count: int = 1000,
     seed: int = 0,
-    methods: Sequence[str] = ("trajectory",),
+    methods: Sequence[str] | None = None,
     device: str = "auto",
     force: bool = False,
     reporter: Reporter | None = None,
-) -> Explanation:
-    """Write how samples came to be to the folder `out`: page, pictures, arrays, numbers."""
-    from synthgen.explain.run import Request, explain_to_folder
+) -> Explanation | TableExplanation:
+    """Write how samples came to be to the folder `out`: page, numbers, arrays; of images pictures too.
 
-    request = Request(samples=samples, labels=tuple(labels), seed=seed, methods=tuple(methods))
-    return explain_to_folder(_model(run, device), Path(out), request, force=force, reporter=reporter)
+    labels: classes of images. rows, data, test, target, count: for tables, as the flags of `synthgen explain`.
+    methods: by default `trajectory` for images, all for tables. Raises UsageError.
+    """
+    from synthgen.explain.run import Request, explain_to_folder
+    from synthgen.explain.tables.run import TableRequest, explain_table_to_folder
+
+    model = load(run, device=device) if isinstance(run, (str, Path)) else run
+    if isinstance(model, Model):
+        asked = Request(samples=samples, labels=tuple(labels), seed=seed, methods=tuple(methods or ("trajectory",)))
+        return explain_to_folder(model, Path(out), asked, force=force, reporter=reporter)
+    mine, train, held_out = (None if one is None else str(one) for one in (rows, data, test))
+    chosen = None if methods is None else tuple(methods)
+    request = TableRequest(samples, mine, train, held_out, target, count, chosen, seed)
+    return explain_table_to_folder(model, Path(out), request, force=force, reporter=reporter)
 
 
 def export(

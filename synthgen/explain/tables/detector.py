@@ -78,7 +78,6 @@ def detect(
     *,
     seed: int = 0,
     refits: int = REFITS,
-    threads: int = 1,
     reporter: Reporter | None = None,
     should_stop: ShouldStop = never_stop,
 ) -> Detection:
@@ -95,7 +94,7 @@ def detect(
         )
     reporter = reporter or NullReporter()
     truth = rows.synthetic
-    verdicts = judge(rows.values, truth, seed, threads)
+    verdicts = judge(rows.values, truth, seed)
     random = np.random.default_rng([seed, 34])
     chance, chance_auc = np.empty((refits, rows.values.shape[1])), np.empty(refits)
     with reporter.progress("forests on permuted labels", refits, "forests") as progress:
@@ -103,7 +102,7 @@ def detect(
             if should_stop():
                 raise StoppedError("stopped while explaining; nothing was written")
             labels = random.permutation(truth)
-            blind = judge(rows.values, labels, seed + FOLDS * (number + 1), threads)
+            blind = judge(rows.values, labels, seed + FOLDS * (number + 1))
             chance[number] = blind.towards_truth(labels)
             chance_auc[number] = auc(blind.probability[labels], blind.probability[~labels])
             progress.update(number + 1)

@@ -43,10 +43,10 @@ class Verdicts:
         return np.asarray((np.where(synthetic, 1.0, -1.0)[:, None] * self.contributions).mean(axis=0))
 
 
-def judge(values: np.ndarray, synthetic: np.ndarray, seed: int, threads: int = 1) -> Verdicts:
+def judge(values: np.ndarray, synthetic: np.ndarray, seed: int) -> Verdicts:
     """Out-of-fold verdicts of random forests on every row.
 
-    Args: values: float32 (N, C). synthetic: bool (N,). seed: decides folds and trees. threads: do not change a result.
+    Args: values: float32 (N, C). synthetic: bool (N,). seed: decides folds and trees.
     Raises SynthgenError when the contributions do not add up.
     """
     count, columns = values.shape
@@ -54,7 +54,7 @@ def judge(values: np.ndarray, synthetic: np.ndarray, seed: int, threads: int = 1
     contributions = np.empty((count, columns))
     for number, test in enumerate(folds(synthetic, np.random.default_rng([seed, 1]))):
         train = np.setdiff1d(np.arange(count), test)
-        forest = grow(values[train], synthetic[train], seed + number, threads)
+        forest = grow(values[train], synthetic[train], seed + number)
         probability[test] = forest.predict_proba(values[test])[:, 1]
         contributions[test], base[test] = explained(forest, values[test])
     gap = float(np.abs(base + contributions.sum(axis=1) - probability).max())
@@ -72,13 +72,12 @@ def folds(synthetic: np.ndarray, random: np.random.Generator) -> list[np.ndarray
     return [np.flatnonzero(place == number) for number in range(FOLDS)]
 
 
-def grow(values: np.ndarray, synthetic: np.ndarray, seed: int, threads: int = 1) -> Any:
-    """The forest: shallow enough that its contributions are computed in seconds."""
+def grow(values: np.ndarray, synthetic: np.ndarray, seed: int) -> Any:
+    """The forest: shallow enough that its contributions are computed in seconds. One thread: with more, probabilities
+    are added up in any order, and their last bits change."""
     from sklearn.ensemble import RandomForestClassifier
 
-    forest = RandomForestClassifier(
-        TREES, max_depth=DEPTH, min_samples_leaf=LEAF, random_state=seed % 2**32, n_jobs=threads
-    )
+    forest = RandomForestClassifier(TREES, max_depth=DEPTH, min_samples_leaf=LEAF, random_state=seed % 2**32)
     return forest.fit(values, synthetic)
 
 

@@ -58,7 +58,9 @@ def share_out(probe: Probe, tokens: np.ndarray, target: int, *, seed: int = 0, p
     """
     others = np.delete(np.arange(tokens.shape[1]), target)
     full, empty = (value_of(probe, tokens, target, np.full(tokens.shape, known)) for known in (True, False))
-    alone = np.stack([full - value_of(probe, tokens, target, _without(tokens.shape, int(one))) for one in others], axis=1)
+    alone = np.stack(
+        [full - value_of(probe, tokens, target, _without(tokens.shape, int(one))) for one in others], axis=1
+    )
     halves = np.zeros((2, len(tokens), len(others)))
     for half in range(2):
         random = np.random.default_rng([seed, 32, half])

@@ -216,3 +216,10 @@ def test_people_get_tables_and_a_script_the_summary(
 def test_rows_are_read_in_the_terms_of_the_model(model: TableModel, table_csv: Path) -> None:
     whole = read_table(str(table_csv), schema=model.schema)
     assert whole.fingerprint == model.header["data"]["fingerprint"]
+
+
+def test_one_python_call_does_the_same(table_run: Path, tmp_path: Path) -> None:
+    import synthgen
+
+    found = synthgen.explain(table_run, tmp_path / "why", samples=2, methods=["attribution"], target="member")
+    assert found.summary["attribution"]["target"] == "member" and (tmp_path / "why" / "index.html").is_file()
