@@ -77,6 +77,8 @@ def cells_of(column: TextColumn, missing: Collection[str]) -> Cells:
 
 def _pad(texts: np.ndarray) -> tuple[str, str]:
     """Blanks that stand before and after every one of these texts."""
+    if not len(texts) or texts[0] == texts[0].strip(" "):
+        return "", ""
     before = {text[: len(text) - len(text.lstrip(" "))] for text in texts}
     after = {text[len(text.rstrip(" ")) :] for text in texts if text.strip(" ")}
     left = before.pop() if len(before) == 1 and all(text.strip(" ") for text in texts) else ""
