@@ -105,7 +105,8 @@ def _few_threads(train: Rows) -> AbstractContextManager[object]:
         return nullcontext()
     from threadpoolctl import threadpool_limits
 
-    return threadpool_limits(1)
+    limits: AbstractContextManager[object] = threadpool_limits(1)
+    return limits
 
 
 @dataclass(frozen=True)
