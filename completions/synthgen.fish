@@ -64,7 +64,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from sample' -l shards -r -f -d 
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l shard-size -r -f -d 'Shards of at most N samples'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l shard -r -f -d 'Make part i of N only (default: of the SLURM array, ...)'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l sampler -r -f -a 'ddpm ddim euler heun dpm++2m dpm++2m-sde dpm++3m' -d '(default: the models own)'
-complete -c synthgen -n '__fish_seen_subcommand_from sample' -l steps -r -f -d 'Sampler steps'
+complete -c synthgen -n '__fish_seen_subcommand_from sample' -l steps -r -f -d 'Sampler steps; rows: network calls, one per column'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l eta -r -f -d 'Fresh noise of ddim, 0 to 1'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l guidance-scale -r -f -d 'Classifier-free guidance; 1.0 is off'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l temperature -r -f -d 'Rows: below 1, likelier values only'

@@ -111,7 +111,9 @@ def sample(
         typer.Option("--shard", metavar="i/N", help="Make part i of N only [default: of the SLURM array, ...]."),
     ] = None,
     sampler: Annotated[Sampler | None, typer.Option("--sampler", help="[default: the model's own]")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", metavar="N", help="Sampler steps.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", metavar="N", help="Sampler steps; rows: network calls, one per column.")
+    ] = None,
     eta: Annotated[float | None, typer.Option("--eta", metavar="X", help="Fresh noise of ddim, 0 to 1.")] = None,
     guidance_scale: Annotated[
         float | None,

@@ -19,7 +19,9 @@ from synthgen.errors import SynthgenError
 if TYPE_CHECKING:
     from synthgen.generation.verify import VerifyReport
 
-SetArgument = Annotated[str, typer.Argument(metavar="DIR", help="A folder or URL that `synthgen sample` wrote to.")]
+SetArgument = Annotated[
+    str, typer.Argument(metavar="DIR", help="What `synthgen sample` wrote: a folder, a URL, a file of rows.")
+]
 
 verbs = typer.Typer(rich_markup_mode=None, add_completion=False)
 _SHOWN = 20

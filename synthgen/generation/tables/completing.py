@@ -74,6 +74,7 @@ class KnownCells:
 
         if draws < 1:
             raise UsageError(f"1 draw or more is needed, not {draws}")
+        model.check_masked("completed rows")
         _check_columns(raw, model.schema, draws)
         self.codec, self.schema, self.raw, self.draws, self.original = model.codec, model.schema, raw, draws, original
         missing = {*model.config.data.missing, *model.schema.format.get("missing", ())}

@@ -94,7 +94,18 @@ class TableModel:
 
     def request(self, where: Where = (), balance: str | None = None) -> Request:
         """Conditions and balance, understood. Raises UsageError naming what is not, or cannot be."""
+        if where or balance:
+            self.check_masked("conditions and balance")
         return read_request(self.codec, where, balance)
+
+    def check_masked(self, what: str) -> None:
+        """Raises UsageError where the model's process cannot keep cells that are known."""
+        if self.config.diffusion.process != "masked":
+            raise UsageError(
+                f"{what} need a model that keeps known cells, and this one was trained with process "
+                f"{self.config.diffusion.process}",
+                "train with diffusion.process=masked",
+            )
 
     def frames(
         self, request: RowRequest, recipe: TableRecipe, seed: int, start: int, stop: int
@@ -207,6 +218,7 @@ class TableModel:
 
         if draws < 1:
             raise UsageError(f"1 draw or more is needed, not {draws}")
+        self.check_masked("likelihoods")
         tokens, fractions = self.codec.encode(table_from_frame(frame, schema=self.schema).frame)
         size, count = self.recipe().block_size, len(tokens)
 
