@@ -219,7 +219,7 @@ def test_rows_are_read_in_the_terms_of_the_model(model: TableModel, table_csv: P
 
 
 def test_one_python_call_does_the_same(table_run: Path, tmp_path: Path) -> None:
-    import synthgen
+    from synthgen.api import explain
 
-    found = synthgen.explain(table_run, tmp_path / "why", samples=2, methods=["attribution"], target="member")
+    found = explain(table_run, tmp_path / "why", samples=2, methods=["attribution"], target="member")
     assert found.summary["attribution"]["target"] == "member" and (tmp_path / "why" / "index.html").is_file()
