@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -21,18 +20,13 @@ from synthgen.commands.options import (
     RunArgument,
     SeedOption,
 )
-from synthgen.commands.resuming import resume_command, stoppable
-from synthgen.commands.sample_request import Request, read_request
+from synthgen.commands.sample_images import make_folder, make_shards, show_plan
+from synthgen.commands.sample_request import read_request
 from synthgen.commands.sample_tables import TableFlags, sample_table
-from synthgen.console import Console, command_console
+from synthgen.console import command_console
 from synthgen.errors import UsageError
 from synthgen.outputs import check_output
 from synthgen.runs import modality_of, resolve_run
-
-if TYPE_CHECKING:
-    from synthgen.generation.folder import SamplePlan, SampleResult
-    from synthgen.generation.making import ShardsResult
-    from synthgen.generation.model import Model
 
 
 class Format(str, Enum):
@@ -189,11 +183,11 @@ def sample(
             model, request.count, labels=class_, seed=seed, recipe=recipe, format=request.format, shards=total
         )
         if dry_run:
-            _show_plan(console, model, plan, request)
+            show_plan(console, model, plan, request)
         elif request.in_shards:
-            _make_shards(console, model, plan, request, force)
+            make_shards(console, model, plan, request, force)
         else:
-            _make_folder(console, model, plan, Path(request.out), force, resume)
+            make_folder(console, model, plan, Path(request.out), force, resume)
 
 
 def _refuse(options: dict[str, object], of: str, instead: str) -> None:
@@ -202,113 +196,3 @@ def _refuse(options: dict[str, object], of: str, instead: str) -> None:
     if given:
         verb = "belongs" if len(given) == 1 else "belong"
         raise UsageError(f"{', '.join(given)} {verb} to {of}, and {instead}")
-
-
-def _make_folder(console: Console, model: Model, plan: SamplePlan, out: Path, force: bool, resume: bool) -> None:
-    from synthgen.generation.folder import sample_to_folder
-
-    with stoppable(resume_command()) as stop:
-        result = sample_to_folder(
-            model, out, plan, force=force, resume=resume, reporter=console.reporter, should_stop=stop
-        )
-    _show_result(console, model, plan, result)
-
-
-def _make_shards(console: Console, model: Model, plan: SamplePlan, request: Request, force: bool) -> None:
-    from synthgen.generation.making import sample_to_shards
-
-    note = request.note(plan.shards or 1)
-    if note:
-        console.note(note)
-    with stoppable(resume_command()) as stop:
-        result = sample_to_shards(
-            model, request.out, plan, request.part, force=force, reporter=console.reporter, should_stop=stop
-        )
-    _show_shards(console, plan, result)
-
-
-def _show_plan(console: Console, model: Model, plan: SamplePlan, request: Request) -> None:
-    from synthgen.generation.folder import estimated_bytes
-
-    calls = model.engine(plan.recipe).network_calls
-    classes = [model.class_names[label] for label in plan.labels] or list(model.class_names)
-    document = {
-        "out": request.out,
-        "model": str(model.path),
-        "classes": classes,
-        "network_calls_per_sample": calls,
-        "estimated_bytes": estimated_bytes(model, plan),
-        **{key: value for key, value in plan.to_dict().items() if key != "labels"},
-        **request.described(plan),
-    }
-    rows = [
-        ("model", model.path),
-        ("samples", f"{plan.count:,}"),
-        ("classes", ", ".join(classes) or "none (unconditional)"),
-        ("sampler", f"{plan.recipe.sampler}, {plan.recipe.steps} steps, {calls} network calls a sample"),
-        ("guidance", "off" if plan.recipe.guidance_scale == 1.0 else plan.recipe.guidance_scale),
-        ("seed", plan.seed),
-        ("format", plan.format),
-        *request.rows(plan),
-        ("disk", f"about {document['estimated_bytes'] / 1e6:,.0f} MB"),
-    ]
-    console.result(
-        document, lambda: console.table(f"would sample into {request.out}", ("", ""), rows), quiet=request.out
-    )
-
-
-def _show_result(console: Console, model: Model, plan: SamplePlan, result: SampleResult) -> None:
-    document = {
-        "out": str(result.out),
-        "files": [str(path) for path in result.files],
-        "grid": str(result.grid),
-        "count": result.count,
-        "counts": result.counts,
-        "seconds": result.seconds,
-        "images_per_second": result.images_per_second,
-        "seed": plan.seed,
-    }
-
-    def human() -> None:
-        console.line(f"{result.count:,} samples in {result.out}", "bold")
-        if result.counts:
-            shown = ", ".join(f"{name}: {number:,}" for name, number in list(result.counts.items())[:12])
-            console.line(f"  {shown}{', ...' if len(result.counts) > 12 else ''}")
-        console.line(f"  {result.seconds:,.1f} s, {result.images_per_second:,.0f} images/s, grid in {result.grid}")
-
-    console.result(document, human, quiet=result.out)
-    source = model.header["data"]["name"]  # anybody's text: quoted, so that pasting it runs nothing
-    console.next(shlex.join(["synthgen", "evaluate", "--real", source, "--fake", str(result.out)]))
-
-
-def _show_shards(console: Console, plan: SamplePlan, result: ShardsResult) -> None:
-    document = {
-        "out": result.out,
-        "format": plan.format,
-        "count": plan.count,
-        "counts": result.counts,
-        "shards": plan.shards,
-        "shards_made": result.made,
-        "shards_kept": result.kept,
-        "shards_missing": result.missing,
-        "finished": result.finished,
-        "samples_made": result.count,
-        "seconds": result.seconds,
-        "images_per_second": result.images_per_second,
-        "seed": plan.seed,
-    }
-
-    def human() -> None:
-        kept = f", {result.kept:,} there already" if result.kept else ""
-        made = f"{len(result.made):,} shard{'' if len(result.made) == 1 else 's'} made"
-        console.line(f"{made} in {result.out}{kept}", "bold")
-        if result.count:
-            console.line(
-                f"  {result.count:,} samples, {result.seconds:,.1f} s, {result.images_per_second:,.0f} images/s"
-            )
-        missing = f"{result.missing:,} of {plan.shards:,} shards are still to be made"
-        console.line(f"  {f'the set is complete: {plan.count:,} samples' if result.finished else missing}")
-
-    console.result(document, human, quiet=result.out)
-    if result.finished:
-        console.next(shlex.join(["synthgen", "sample", "verify", result.out]))
