@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import resource
+import shlex
 import statistics
 import subprocess
 import sys
@@ -144,7 +145,7 @@ def measured(one: DataSet, name: str, seed: int, arguments: argparse.Namespace) 
     fakes = [word for path in files.values() for word in ("--fake", path)]
     test = [] if one.test is None else ["--test", one.test]
     words = ["-m", "synthgen", "evaluate", "--real", one.train, *test, *fakes, "--target", one.target]
-    text, took = run(*words, "--metrics", one.metrics, "--seed", seed, "--json")
+    text, took = run(*words, "--metrics", arguments.metrics or one.metrics, "--seed", seed, "--json")
     document = json.loads(text)
     found = document.get("evaluations", [document])
     metrics = {method: part["metrics"] for method, part in zip(files, found, strict=True)}
@@ -218,6 +219,7 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=Path("peers-out"))
     parser.add_argument("--work", type=Path, default=Path("benchmark-tables"))
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    parser.add_argument("--metrics", help="of `synthgen evaluate` [default: seven of them]")
     parser.add_argument("--machine", default=platform.processor() or platform.machine(), help="in words")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of `synthgen train`")
     arguments = parser.parse_args()
@@ -225,7 +227,7 @@ def main() -> None:
     arguments.work.mkdir(parents=True, exist_ok=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     facts = machine(arguments.machine)
-    facts["command"] = " ".join(["python", *sys.argv])
+    facts["command"] = shlex.join(["python", *sys.argv])
     results: dict[str, list[dict[str, Any]]] = {}
     for name in arguments.names:
         for seed in arguments.seeds:
