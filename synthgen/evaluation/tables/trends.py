@@ -71,7 +71,7 @@ def own_bins(values: np.ndarray) -> np.ndarray:
     known = values[~np.isnan(values)]
     if not len(known):
         return np.zeros(len(values), np.int64)
-    return np.digitize(values, np.histogram_bin_edges(known, _BINS))
+    return np.asarray(np.digitize(values, np.histogram_bin_edges(known, _BINS)))
 
 
 def _binned(table: Cells, edges: dict[str, np.ndarray] | None) -> dict[str, np.ndarray]:
