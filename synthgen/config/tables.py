@@ -83,7 +83,7 @@ class TableModelConfig(Section):
     width: int = Field(384, ge=16, le=8192, description="features of each layer")
     blocks: int = Field(3, ge=1, le=64, description="residual blocks")
     embedding: int = Field(32, ge=2, le=1024, description="features of a token")
-    dropout: float = Field(0.0, ge=0.0, lt=1.0, description="share of activations dropped in training")
+    dropout: float = Field(0.3, ge=0.0, lt=1.0, description="share of activations dropped in training")
     fine: int = Field(1, ge=1, le=256, description="levels inside a bin, learned in a second stage; 1: none")
 
 
@@ -106,7 +106,7 @@ class TableTrainingConfig(TrainingConfig):
     micro_batch: int | None = Field(
         None, ge=1, description="rows in memory at once, per process; null: all, halved when memory runs out"
     )
-    weight_decay: float = Field(1e-4, ge=0, description="weight decay of AdamW")
+    weight_decay: float = Field(0.1, ge=0, description="weight decay of AdamW")
     validation: float = Field(
         0.1, ge=0.0, lt=0.9, description="share of rows never trained on, whose loss is reported; 0: none"
     )
