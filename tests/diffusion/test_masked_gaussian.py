@@ -47,7 +47,7 @@ def test_the_learned_joint_is_that_of_the_data() -> None:
     fractions[:, 0] = 0.5
     torch.manual_seed(0)
     space = RowSpace([2, 1], [None, np.array([0.0])])
-    network = GaussianTableNetwork(TableModelConfig(width=48, blocks=2), space)
+    network = GaussianTableNetwork(TableModelConfig(width=48, blocks=2, dropout=0.0), space)
     network.start_from(tokens)
     denoiser = GaussianTableDenoiser(network, noise_mean=-0.8, noise_std=1.4)
     optimizer = torch.optim.AdamW(denoiser.parameters(), lr=3e-3)
