@@ -31,6 +31,9 @@ TITLES = {"ours": "synthgen", "ctgan": "CTGAN, 300 epochs", "tvae": "TVAE, 300 e
 PACKAGES = ("torch", "numpy", "pandas", "scikit-learn", "scipy")
 
 
+METRICS = "shape,trend,detection,utility,support,distances,membership"
+
+
 @dataclass(frozen=True)
 class DataSet:
     """train: what `synthgen train` is given. test: held-out rows; None: the file's own column `split`."""
@@ -38,7 +41,7 @@ class DataSet:
     train: str
     test: str | None
     target: str
-    metrics: str = "shape,trend,detection,utility,support,distances,membership"
+    metrics: str = METRICS
 
 
 def data_sets() -> dict[str, DataSet]:
@@ -50,6 +53,7 @@ def data_sets() -> dict[str, DataSet]:
         "abalone": DataSet(str(folder / "abalone.csv"), None, "rings"),
         "california": DataSet(str(folder / "california.csv"), None, "MedHouseVal"),
         "insurance": DataSet(str(folder / "insurance.csv"), None, "charges"),
+        "beijing": DataSet(str(folder / "beijing.csv"), None, "pm2.5", f"{METRICS},missing"),
     }
 
 
