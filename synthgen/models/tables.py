@@ -20,10 +20,9 @@ WAVES = 16
 """Cosines over the rank of an ordered token, from half a period to eight."""
 
 OWN_WEIGHT = 0.1
-"""Scale of what an ordered token has of its own beside its waves: so much slower it is learned, and less is by heart.
+"""Scale of what an ordered token has of its own beside its waves: so much slower it is learned.
 
-On California (11,900 rows, 100 bins) the waves and this scale lower the cross-entropy of rows held out from 4.095 to
-4.045 nats per hidden cell, at equal steps.
+Bins are many and rows per bin few: what neighbouring bins share is learned first, and less is learned by heart.
 """
 
 LEVEL_EMBEDDING = 8
