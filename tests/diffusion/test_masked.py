@@ -39,7 +39,7 @@ def train(denoiser: MaskedDenoiser, tokens: torch.Tensor, fractions: torch.Tenso
         order = torch.rand(512, tokens.shape[1], generator=generator)
         loss = denoiser.loss(tokens[rows], fractions[rows], order, torch.rand(512, generator=generator)).mean()
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
 

@@ -58,7 +58,7 @@ def test_the_learned_joint_is_that_of_the_data() -> None:
         order, depth = torch.rand(512, 2, generator=generator), torch.rand(512, generator=generator)
         loss = denoiser.loss(tokens[rows], fractions[rows], order, depth).mean()
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     drawn, places = denoiser.eval().sample(torch.rand(4000, 6, generator=generator))
     share = drawn[:, 0].float().mean()

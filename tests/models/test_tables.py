@@ -48,7 +48,7 @@ def test_a_fresh_network_starts_from_the_columns_frequencies() -> None:
     net.start_from(tokens)
     with torch.no_grad():
         for head in net.heads:
-            head.weight.zero_()  # type: ignore[union-attr, operator]
+            head.weight.zero_()  # type: ignore[operator]
     first = net(tokens[:1], torch.zeros(1, 5, dtype=torch.bool))[0].softmax(-1)
     assert torch.allclose(first, torch.tensor([[0.75, 0.25]]), atol=0.01)
 
