@@ -71,19 +71,15 @@ class Lab:
         if self.should_stop():
             raise StoppedError("stopped while training models; with --out, --resume goes on")
 
-    def choose(self, learner: LearnerName, variant: TrainingSet) -> Recipe:
-        """Settings for a variant, on a part of the real training rows that it does not learn from meanwhile."""
-        train = self.rows(learner, variant.rows(self.kept, self.design.seeds[0]))
-        validation = self.rows(learner, self.held_out)
-        return tune(
-            learner,
-            self.problem,
-            train,
-            validation,
-            self.encoder.categorical,
-            seed=self.design.seeds[0],
-            check=self.check,
-        )
+    def choose(self, learner: LearnerName) -> Recipe:
+        """Settings, the same for all variants, found with real training rows alone.
+
+        Each variant by itself would be unfair: synthetic rows know the validation rows, as their generator was trained
+        on these as well, and a long training that learns them by heart would look best.
+        """
+        train, validation = (self.rows(learner, part) for part in (self.kept, self.held_out))
+        categorical, seed = self.encoder.categorical, self.design.seeds[0]
+        return tune(learner, self.problem, train, validation, categorical, seed=seed, check=self.check)
 
     def answers(self, learner: LearnerName, variant: TrainingSet, recipe: Recipe, seed: int) -> np.ndarray:
         """What a model trained on the whole variant says about the test rows."""
@@ -118,9 +114,9 @@ def run_experiment(
     lab = Lab(sides, synthetic, design, reporter, should_stop)
     trained, comparisons = [], []
     for learner in design.learners:
-        variants, scores = _train_all(lab, learner)
-        trained.append(Trained(learner, variants))
-        comparisons += list(_compare(lab, learner, variants, scores))
+        found, scores = _train_all(lab, learner)
+        trained.append(found)
+        comparisons += list(_compare(lab, learner, found.variants, scores))
     counts = () if problem.regression else np.bincount(problem.labels(sides.train), minlength=len(problem.classes))
     return TableAugmentation(
         problem,
@@ -144,7 +140,7 @@ Scores = dict[str, dict[str, list[Score]]]
 """Variant -> measure -> one score per seed."""
 
 
-def _train_all(lab: Lab, learner: LearnerName) -> tuple[dict[str, Variant], Scores]:
+def _train_all(lab: Lab, learner: LearnerName) -> tuple[Trained, Scores]:
     sides = lab.sides
     sets = list(
         training_sets(
@@ -156,16 +152,16 @@ def _train_all(lab: Lab, learner: LearnerName) -> tuple[dict[str, Variant], Scor
             should_stop=lab.should_stop,
         )
     )
+    recipe = lab.choose(learner)
     variants, scores = {}, {}
     for one in sets:
         lab.reporter.info(f"{LEARNERS[learner]} on {one.label}: {one.size:,} rows, {len(lab.design.seeds)} seeds")
-        recipe = lab.choose(learner, one)
         answers = [lab.answers(learner, one, recipe, seed) for seed in lab.design.seeds]
         found = {name: [lab.judge.score(name, answer) for answer in answers] for name in lab.judge.measures}
         scores[one.name] = found
         figures = {name: _figure(values) for name, values in found.items()}
-        variants[one.name] = Variant(one.name, one.label, one.kind.name, one.ratio, one.size, recipe, figures)
-    return variants, scores
+        variants[one.name] = Variant(one.name, one.label, one.kind.name, one.ratio, one.size, figures)
+    return Trained(learner, recipe, variants), scores
 
 
 def _figure(scores: list[Score]) -> Figure:

@@ -94,7 +94,6 @@ def _learner(result: TableAugmentation, trained: Trained) -> list[Markup]:
         _bars(result, trained),
         _table(result, trained, result.measure),
         *tables,
-        details(f"{name}: settings that were chosen", _settings(trained)),
     ]
 
 
@@ -155,20 +154,6 @@ def _whole(text: str) -> str:
     return text.replace(" ", "\u00a0")
 
 
-def _settings(trained: Trained) -> Markup:
-    unit = "trees" if trained.learner == "boosting" else "steps"
-    rows = [
-        [
-            _whole(one.label),
-            ", ".join(f"{key} {value}" for key, value in one.recipe.settings.items()),
-            f"{one.recipe.rounds:,}",
-            f"{one.recipe.loss:.4f}",
-        ]
-        for one in trained.variants.values()
-    ]
-    return table(["trained on", "settings", unit, "validation loss"], rows)
-
-
 def _curve(results: Sequence[TableAugmentation]) -> Section:
     """The headline measure over the number of real rows, for the first learner."""
     first = results[0].trained[0]
@@ -198,6 +183,12 @@ def _curve(results: Sequence[TableAugmentation]) -> Section:
     )
 
 
+def _settings(trained: Trained) -> str:
+    unit = "trees" if trained.learner == "boosting" else "steps"
+    settings = ", ".join(f"{key} {value}" for key, value in trained.recipe.settings.items())
+    return f"{trained.recipe.rounds:,} {unit}, {settings}"
+
+
 def _method(result: TableAugmentation) -> Section:
     """How it was measured."""
     counts = zip(result.problem.classes, result.class_counts, strict=False)
@@ -207,13 +198,15 @@ def _method(result: TableAugmentation) -> Section:
         ["synthetic rows", f"{result.synthetic_count:,}"],
         ["test rows", f"{result.test_count:,}: {result.test}"],
         ["seeds", ", ".join(map(str, result.design.seeds))],
+        *([f"settings of {LEARNERS[one.learner]}", _settings(one)] for one in result.trained),
     ]
     if not result.problem.regression:
         facts.insert(2, ["rows of each class", ", ".join(f"{name}: {count:,}" for name, count in counts)])
         facts.append(["AUC and precision are those of", ", ".join(result.positives)])
     text = (
-        "For every kind of training rows, settings and length of training are chosen on a fifth of the real training "
-        "rows, from the same few candidates; then the model is trained on all of them. Test rows are never seen. With "
+        "All models of a learner are alike but for their training rows: the settings and the length of training are "
+        "those, of a few candidates, that predict a fifth of the real training rows best after training on the others. "
+        "Synthetic rows have no say in it, as their generator knows that fifth. Test rows are never seen. With "
         "several learners the verdict is that of the one that predicts that fifth best when trained on real rows "
         "alone. real + SMOTE has as many rows of SMOTE as there are synthetic ones. The interval of a difference "
         "counts both the chance of training (seeds) and the choice of test rows; where it holds 0, no difference was "

@@ -54,11 +54,7 @@ class Variant:
     kind: str
     ratio: float | None
     rows: int
-    recipe: Recipe
     figures: dict[str, Figure]
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"recipe": self.recipe.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -110,14 +106,11 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Trained:
-    """All variants of one learner. real_loss: of real rows on validation rows, which decides whose verdict counts."""
+    """All variants of one learner. recipe: of all of them, chosen with real training rows alone."""
 
     learner: LearnerName
+    recipe: Recipe
     variants: dict[str, Variant]
-
-    @property
-    def real_loss(self) -> float:
-        return self.variants["real"].recipe.loss
 
 
 @dataclass(frozen=True)
@@ -142,7 +135,7 @@ class TableAugmentation:
     @property
     def learner(self) -> LearnerName:
         """Whose verdict counts: the learner that predicts validation rows best when trained on real rows alone."""
-        return min(self.trained, key=lambda one: one.real_loss).learner
+        return min(self.trained, key=lambda one: one.recipe.loss).learner
 
     @property
     def measure(self) -> str:
@@ -210,8 +203,9 @@ class TableAugmentation:
             "target": self.problem.target,
             "task": "regression" if self.problem.regression else "classification",
             "learners": {
-                one.learner: {name: variant.to_dict() for name, variant in one.variants.items()} for one in self.trained
+                one.learner: {name: asdict(variant) for name, variant in one.variants.items()} for one in self.trained
             },
+            "recipes": {one.learner: one.recipe.to_dict() for one in self.trained},
             "comparisons": [one.to_dict() for one in self.comparisons],
             "leak": self.leak.to_dict(),
             "leak_free": self.leak.clean,
