@@ -72,7 +72,7 @@ def evaluate_frames(
 
 
 def _show(console: Console, compared: Compared, report: Path | None) -> None:
-    from synthgen.evaluation.tables.comparing import ranking
+    from synthgen.evaluation.tables.result import ranking
 
     results = compared.results
 

@@ -11,13 +11,13 @@ from synthgen import __version__
 from synthgen.data.tables.schema import TableData
 from synthgen.evaluation.page_pieces import STYLE as PIECES
 from synthgen.evaluation.page_pieces import bullets, columns, short_names, together
-from synthgen.evaluation.tables.comparing import Compared, ranking
+from synthgen.evaluation.tables.comparing import Compared
 from synthgen.evaluation.tables.measure import FloorName, TableMetric
 from synthgen.evaluation.tables.page_columns import STYLE as COLUMNS
 from synthgen.evaluation.tables.page_columns import columns_section, missing_section, pairs_section
 from synthgen.evaluation.tables.page_privacy import privacy_section
 from synthgen.evaluation.tables.page_verdict import findings_block, rules_block, unknowns, verdict_block
-from synthgen.evaluation.tables.result import TableEvaluation
+from synthgen.evaluation.tables.result import TableEvaluation, ranking
 from synthgen.html import (
     Markup,
     Section,

@@ -128,7 +128,11 @@ def _detection(result: TableEvaluation) -> Finding | None:
     }[tone]
     smote = one.at("smote")
     beside = "" if smote is None else f"; SMOTE: {smote.value:.3f}"
-    return Finding("Telling apart", tone, f"{text}: AUC {one.value:.3f} (0.5: not at all{beside}).")
+    told = f"{text}: AUC {one.value:.3f} (0.5: not at all{beside})."
+    if one.interval is not None and one.interval[1] < 1 - TOLD:
+        tone = "warn"
+        told += " It is taken in more often than chance: synthetic rows lie too near to single real rows."
+    return Finding("Telling apart", tone, told)
 
 
 def _worth(result: TableEvaluation) -> Finding | None:

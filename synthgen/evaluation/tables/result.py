@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -71,3 +72,22 @@ class TableEvaluation:
             "metrics": {name: metric.to_dict() for name, metric in self.metrics.items()},
             "headline": self.headline,
         }
+
+
+def ranking(results: Sequence[TableEvaluation]) -> str | None:
+    """One sentence on which set is hardest to tell from real rows, and whether it can be told from the next."""
+    name = "detection_auc" if all("detection_auc" in one.metrics for one in results) else "trend_fixed"
+    known = [one for one in results if name in one.metrics]
+    ranked = sorted(known, key=lambda one: abs(one.metrics[name].value - (one.metrics[name].ideal or 0.0)))
+    if len(ranked) < 2:
+        return None
+    (best, first), (other, second) = ((one.fake.name, one.metrics[name]) for one in ranked[:2])
+    apart = first.interval is None or second.interval is None or _disjoint(first.interval, second.interval)
+    figures = f"{first.title} {first.value:.3g} against {second.value:.3g} of {other}"
+    if apart:
+        return f"{best} is nearest to the real rows: {figures}."
+    return f"{best} and {other} cannot be told apart: {figures}, and the intervals overlap."
+
+
+def _disjoint(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    return first[1] < second[0] or second[1] < first[0]

@@ -20,11 +20,11 @@ from synthgen.evaluation.tables.comparing import (
     choose_target,
     evaluate_table_sources,
     evaluate_tables,
-    ranking,
 )
 from synthgen.evaluation.tables.measures import MEASURES
 from synthgen.evaluation.tables.page import render
 from synthgen.evaluation.tables.page_verdict import verdict
+from synthgen.evaluation.tables.result import ranking
 from synthgen.evaluation.tables.sources import check_leak, leak_warnings
 from tests.evaluation.tables.conftest import as_table
 from tests.evaluation.tables.mixed import mixed, shuffled
