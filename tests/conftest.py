@@ -147,6 +147,7 @@ TINY_TABLE = [
     'data.constraints=[{"less_equal": ["low", "high"]}]',
     "training.batch_size=256",
     "training.learning_rate=0.01",
+    "training.validation=0.1",
     "training.precision=fp32",
     "training.checkpoint_every=1h",
     "sampling.block_size=64",

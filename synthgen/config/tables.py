@@ -108,7 +108,7 @@ class TableTrainingConfig(TrainingConfig):
     )
     weight_decay: float = Field(0.1, ge=0, description="weight decay of AdamW")
     validation: float = Field(
-        0.1, ge=0.0, lt=0.9, description="share of rows never trained on, whose loss is reported; 0: none"
+        0.0, ge=0.0, lt=0.9, description="share of rows never trained on, whose loss is reported; 0: none"
     )
     patience: int = Field(
         0, ge=0, description="stop after this many checks without a better loss there, and keep the best; 0: never"
