@@ -1,7 +1,8 @@
 """What the installed sdmetrics itself says, with its version, beside our own figures. Optional: extra `sdmetrics`.
 
-Its versions disagree on some tables (missing categories are counted twice by 0.25 in some), and it binds pandas to old
-versions: our own shape and trend errors are those of 0.32 on every pandas.
+Its versions disagree: the QualityReport of 0.32 leaves weakly related pairs of columns out of the mean (by thresholds
+on the real table), that of 0.25 and of the published tables counts all of them, as our own trend error does. It also
+binds pandas to versions before 3.
 """
 
 from __future__ import annotations
