@@ -152,9 +152,9 @@ def _method(result: TableEvaluation) -> Section:
         "replacement, or, for what models are worth, models trained on them. Held out: real rows that no generator was "
         "trained on; they are fewer where there are fewer. SMOTE: points between neighbouring training rows. A perfect "
         "generator scores like held-out rows. Shape and trend errors are 1 - Column Shapes and 1 - Column Pair Trends "
-        "as SDMetrics defines them, over all pairs; the fixed trend error uses the real table's deciles as bins. Detection: "
-        "five-fold AUC, equal rows in one fold. Models are gradient boosting, tuned by cross-validation on their own "
-        "training rows. Alpha-precision and beta-recall as TabSyn computes them (Alaa et al. 2022)."
+        "as SDMetrics defines them, over all pairs; the fixed trend error uses the real table's deciles as bins. "
+        "Detection: five-fold AUC, equal rows in one fold. Models are gradient boosting, tuned by cross-validation "
+        "on their own training rows. Alpha-precision and beta-recall as TabSyn computes them (Alaa et al. 2022)."
     )
     return section("How it was measured", table(["", ""], facts), paragraph(text))
 
