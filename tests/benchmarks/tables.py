@@ -149,8 +149,15 @@ def measured(one: DataSet, name: str, seed: int, arguments: argparse.Namespace) 
     fakes = [word for path in files.values() for word in ("--fake", path)]
     test = [] if one.test is None else ["--test", one.test]
     words = ["-m", "synthgen", "evaluate", "--real", one.train, *test, *fakes, "--target", one.target]
-    text, took = run(*words, "--metrics", arguments.metrics or one.metrics, "--seed", seed, "--json")
-    document = json.loads(text)
+    chosen = arguments.metrics or one.metrics
+    kept = work / f"{name}-{'-'.join(files)}-{seed}.evaluation.json"
+    if not kept.is_file():
+        text, took = run(*words, "--metrics", chosen, "--seed", seed, "--json")
+        kept.write_text(json.dumps({"took": took, "metrics": chosen, "document": json.loads(text)}))
+    judged = json.loads(kept.read_text())
+    if judged["metrics"] != chosen:
+        sys.exit(f"{kept} was made with other metrics: remove it")
+    document, took = judged["document"], judged["took"]
     found = document.get("evaluations", [document])
     metrics = {method: part["metrics"] for method, part in zip(files, found, strict=True)}
     return {"seed": seed, "costs": costs, "metrics": metrics, "evaluation": took}
