@@ -67,9 +67,12 @@ def smote_rows(
 def _groups(data: TableData, by: str | None) -> dict[str | None, np.ndarray]:
     if by is None:
         return {None: np.arange(len(data))}
+    gone = data.frame[by].isna().to_numpy(bool)  # a missing text is None or NaN, as the column's dtype has it
     values = texts(data.frame[by])
-    names = sorted({value for value in values if value is not None}) + [None] * any(value is None for value in values)
-    return {name: np.array([value == name for value in values]).nonzero()[0] for name in names}
+    found: dict[str | None, np.ndarray] = {
+        name: np.flatnonzero(~gone & (values == name)) for name in sorted(set(values[~gone].tolist()))
+    }
+    return found | {None: np.flatnonzero(gone)} if gone.any() else found
 
 
 def _wanted(

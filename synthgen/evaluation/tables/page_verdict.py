@@ -143,6 +143,13 @@ def _worth(result: TableEvaluation) -> Finding | None:
     ceiling = one.at("real")
     if ceiling is None:
         return None
+    chance = {"tstr_auc": 0.5, "tstr_r2": 0.0}.get(name)
+    if chance is not None and (ceiling.value if ceiling.interval is None else ceiling.interval[0]) <= chance:
+        text = f"{result.target} cannot be predicted from real rows either"
+        figures = (
+            f"trained on them {one.title.partition(',')[0]} is {ceiling.value:.3f}, on synthetic ones {one.value:.3f}"
+        )
+        return Finding("Worth", "info", f"{text} ({figures}): nothing follows. --target names another column.")
     loss = (ceiling.value - one.value) / (abs(ceiling.value) or 1.0)
     end = one.value if one.interval is None else one.interval[1]
     reached = end >= ceiling.value * (1 - LOSS)

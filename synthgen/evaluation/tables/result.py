@@ -18,13 +18,15 @@ class Leak:
     """What is known of the rows that the generator was trained on.
 
     status: clean (the real rows, and no others); other (other rows); test (rows that it is tested on); unknown.
-    overlap: how many of the `held_out` rows are equal to a real training row.
+    overlap: how many of the `held_out` rows are equal to a real training row. expected: how many would be by chance, as
+    often as a training row equals another one.
     """
 
     status: str
     sentence: str
     overlap: int = 0
     held_out: int = 0
+    expected: float = 0.0
 
 
 @dataclass(frozen=True)

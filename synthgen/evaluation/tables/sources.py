@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 64 * 2**20
 _TOLD = 0.01
-"""From this share of test rows on that are equal to training rows, a warning is due."""
+"""From this share of test rows on that are equal to training rows, beyond chance, a warning is due."""
 
 
 @dataclass(frozen=True)
@@ -150,32 +150,41 @@ def _has_test_rows(source: str, reporter: Reporter, should_stop: ShouldStop) -> 
 
 def check_leak(generator: Provenance | None, real: TableData, holdout: TableData | None) -> Leak:
     """What the generator is known to have seen, and whether test rows are training rows again."""
-    overlap = 0
+    overlap, expected = 0, 0.0
     if holdout is not None:
         names = [column.name for column in real.schema.modelled]
         seen = row_hashes(real.frame[names])
         overlap = int(np.isin(row_hashes(holdout.frame[names]), seen).sum())
+        counts = np.unique(seen, return_counts=True)[1]
+        expected = len(holdout) * float(counts[counts > 1].sum()) / max(len(seen), 1)
     held = 0 if holdout is None else len(holdout)
     if generator is None:
         text = "it is not known which rows the generator was trained on (no manifest and no checkpoint of ours)"
-        return Leak("unknown", text, overlap, held)
+        return Leak("unknown", text, overlap, held, expected)
     if generator.fingerprint == real.fingerprint:
-        return Leak("clean", f"the generator was trained on exactly these {len(real):,} real rows", overlap, held)
+        return Leak(
+            "clean", f"the generator was trained on exactly these {len(real):,} real rows", overlap, held, expected
+        )
     if holdout is not None and generator.fingerprint == holdout.fingerprint:
-        return Leak("test", "the generator was trained on the test rows: nothing here is out of sample", overlap, held)
+        return Leak(
+            "test", "the generator was trained on the test rows: nothing here is out of sample", overlap, held, expected
+        )
     text = (
         f"the generator was trained on {generator.count:,} rows of {generator.name} ({generator.split}) that are not "
         f"exactly the {len(real):,} real rows given: the test rows may be among them"
     )
-    return Leak("other", text, overlap, held)
+    return Leak("other", text, overlap, held, expected)
 
 
 def leak_warnings(leak: Leak) -> list[str]:
     """What a user must know of it."""
     found = [leak.sentence] if leak.status in ("test", "other") else []
-    if leak.held_out and leak.overlap > _TOLD * leak.held_out:
+    # Rows of few columns repeat by chance: so many that training rows have among each other are nothing to be told.
+    chance = min(leak.expected + 3.0 * leak.expected**0.5, float(leak.held_out))
+    if leak.held_out and leak.overlap > chance + _TOLD * leak.held_out:
         found.append(
             f"{leak.overlap:,} of the {leak.held_out:,} test rows are equal to training rows: they are not held out, "
-            "and what is measured on them is too good"
+            "and what is measured on them is too good "
+            f"(of rows held out of the training table about {leak.expected:,.0f} would be)"
         )
     return found

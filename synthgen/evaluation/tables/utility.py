@@ -24,6 +24,7 @@ MOST_ROWS = 50_000
 
 _MOST_CLASSES = 50
 _LEAST_ROWS = 50
+_LEAST_TESTED = 10
 _REPLICATES = 200
 _SKEWED = 1.0
 """A target without negative values whose skewness is larger is also judged on the scale of its logarithm."""
@@ -132,7 +133,7 @@ def _class_figures(problem: Problem, chances: np.ndarray, truth: np.ndarray, see
     answers = chances.argmax(axis=1)
     right = answers == truth
     found: dict[str, Figure] = {}
-    if problem.task == "binary":
+    if problem.task == "binary" and len(np.unique(truth)) == 2:  # of one class alone there is no area
         found["tstr_auc"] = auc_with_interval(chances[truth == 1, 1], chances[truth == 0, 1])
     found["tstr_f1"] = _bootstrap(lambda rows: _macro_f1(answers[rows], truth[rows]), len(truth), seed)
     found["tstr_accuracy"] = _bootstrap(lambda rows: float(right[rows].mean()), len(truth), seed)
@@ -223,8 +224,16 @@ def _impossible(parts: TableParts) -> str | None:
     reason = unsuitable(parts.real.schema, parts.target, parts.real)
     if reason is not None:
         return reason
-    least = min(len(parts.real), len(parts.fake))
-    return f"{least} training rows, {_LEAST_ROWS} are the least" if least < _LEAST_ROWS else None
+    if len(parts.real.schema.modelled) < 2:
+        return f"the table has no other column to predict {parts.target} from"
+    problem = pose(parts.target, cells(parts, parts.real))
+    train, test = _sides(parts)
+    sides = ((train, "training", _LEAST_ROWS), (cells(parts, parts.fake), "synthetic", _LEAST_ROWS))
+    for table, whose, needed in (*sides, (test, "test", _LEAST_TESTED)):
+        count = len(problem.usable(table))
+        if count < needed:
+            return f"{count:,} {whose} rows have a {parts.target} that real training rows have, {needed} are the least"
+    return None
 
 
 UTILITY = Measure("utility", tuple(TITLES), _measure, _impossible)

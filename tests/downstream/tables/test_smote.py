@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
+from synthgen.data.tables.reading import table_from_frame
 from synthgen.data.tables.schema import ColumnSchema, TableData, TableSchema
 from synthgen.downstream.tables.smote import smote_rows
 from synthgen.errors import StoppedError, UsageError
@@ -125,3 +126,9 @@ def test_no_rows_and_a_stop() -> None:
         smote_rows(mixed().select(np.arange(0)), 3, 0)
     with pytest.raises(StoppedError):
         smote_rows(mixed(), 3, 0, should_stop=lambda: True)
+
+
+def test_rows_without_a_class_are_a_group_of_their_own() -> None:
+    frame = pd.DataFrame({"x": np.arange(40) / 3, "y": pd.array(["a", "b", None, "b"] * 10, dtype="str")})
+    made = smote_rows(table_from_frame(frame), 400, 0, by="y").frame["y"]
+    assert made.isna().sum() == 100 and (made == "b").sum() == 200

@@ -138,6 +138,14 @@ def test_leaks_are_told(real: TableData, held_out: TableData) -> None:
     assert again.overlap == 100 and "equal to training rows" in leak_warnings(again)[0]
 
 
+def test_rows_that_are_equal_by_chance_accuse_nobody() -> None:
+    """Of a few categories alone most rows of any test table are training rows too."""
+    real, test = (as_table(mixed(count, seed)[["colour", "local", "buys"]]) for count, seed in ((300, 1), (200, 2)))
+    leak = check_leak(None, real, test)
+    assert leak.overlap > 150 and leak.expected > 150
+    assert leak_warnings(leak) == []
+
+
 def test_the_last_column_is_the_target_where_it_can_be(real: TableData) -> None:
     assert choose_target(real, None)[0] == "buys"
     assert choose_target(real, "size") == ("size", None)
@@ -185,3 +193,19 @@ def test_the_verdict_tells_good_rows_from_broken_ones() -> None:
     tones = [{one.topic: one.tone for one in verdict(result)} for result in (good, broken)]
     assert tones[0]["Columns and pairs"] == "good" and tones[1]["Columns and pairs"] in ("warn", "bad")
     assert tones[0]["Privacy"] == "info"  # nobody to compare with
+
+
+def test_a_target_that_real_rows_do_not_give_away_makes_no_verdict_on_synthetic_ones() -> None:
+    random = np.random.default_rng(5)
+    real, fake = (as_table(pd.DataFrame(random.normal(size=(200, 3)), columns=["a", "b", "size"])) for _ in range(2))
+    result = evaluate_tables(real, [fake], metrics=["utility"], target="size").results[0]
+    worth = next(one for one in verdict(result) if one.topic == "Worth")
+    assert worth.tone == "info" and "size cannot be predicted from real rows either" in worth.text
+
+
+def test_missing_targets_are_no_obstacle_to_the_floors() -> None:
+    frame = mixed(300, 1)
+    frame.loc[::4, "buys"] = None
+    real = as_table(frame)
+    result = evaluate_tables(real, [real], metrics=["shape"], target="buys").results[0]
+    assert result.metrics["shape"].at("smote") is not None

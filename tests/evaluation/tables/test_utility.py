@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
 from synthgen.data.tables.schema import TableData
 from synthgen.evaluation.tables.cells import Cells, Coder
+from synthgen.evaluation.tables.measure import TableParts
 from synthgen.evaluation.tables.tuning import candidates, tune
 from synthgen.evaluation.tables.utility import UTILITY, _macro_f1, on_log_scale, pose, train_and_test, unsuitable
-from tests.evaluation.tables.conftest import MakeParts
+from tests.evaluation.tables.conftest import MakeParts, as_table
 from tests.evaluation.tables.mixed import mixed, shuffled
 
 
@@ -76,3 +79,26 @@ def test_rows_without_a_target_are_left_out(real: TableData, make_parts: MakePar
     figures, count = train_and_test(problem, table, table, make_parts(mixed(100, 1)))
     assert count == len(problem.usable(table)) and figures["tstr_r2"][0] > 0.9
     assert isinstance(table, Cells)
+
+
+def test_too_few_known_targets_and_no_other_column_are_told_before_anything_is_trained(
+    held_out: TableData, make_parts: MakeParts
+) -> None:
+    frame = mixed(600, 7)
+    frame["buys"] = "perhaps"  # no real row says so
+    reason = UTILITY.impossible(make_parts(frame, target="buys"))
+    assert reason == "0 synthetic rows have a buys that real training rows have, 50 are the least"
+    frame["buys"] = None
+    assert "0 synthetic rows" in str(UTILITY.impossible(make_parts(frame, target="buys")))
+    assert UTILITY.impossible(make_parts(mixed(600, 7), target="buys")) is None
+    nine = replace(make_parts(mixed(600, 7), target="buys"), holdout=held_out.select(np.arange(9)), shared={})
+    assert "9 test rows" in str(UTILITY.impossible(nine))
+    alone = as_table(mixed(200, 1)[["colour"]])
+    parts = TableParts(alone, alone, None, alone, None, "colour")
+    assert UTILITY.impossible(parts) == "the table has no other column to predict colour from"
+
+
+def test_test_rows_of_one_class_have_no_area(held_out: TableData, make_parts: MakeParts) -> None:
+    yes = held_out.select(np.flatnonzero((held_out.frame["buys"] == "yes").to_numpy(bool)))
+    parts = replace(make_parts(mixed(200, 7), target="buys"), holdout=yes, shared={})
+    assert [one.name for one in UTILITY.measure(parts).metrics] == ["tstr_f1", "tstr_accuracy"]
