@@ -62,7 +62,8 @@ class TableDataConfig(Section):
     drop: tuple[str, ...] = Field((), description="columns to leave out")
     as_category: tuple[str, ...] = Field((), description="columns of free text to learn as categories all the same")
     missing: tuple[str, ...] = Field(
-        ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"), description="texts that mean a missing value"
+        ("", "NA", "N/A", "#N/A", "<NA>", "n/a", "NaN", "nan", "null", "NULL", "None", "?"),
+        description="texts that mean a missing value",
     )
     separator: str | None = Field(None, description="between the cells of a text file; null: found out")
     target: str | None = Field(None, description="the column that models are trained to predict when it is evaluated")
@@ -120,7 +121,11 @@ class TableSamplingConfig(Section):
 
     steps: int | None = Field(None, ge=1, description="network evaluations per row; null: one per column")
     temperature: float = Field(1.0, gt=0, le=10, description="below 1: likelier values only; 1: as learned")
-    block_size: int = Field(1024, ge=1, description="rows computed together; part of what the values depend on")
+    block_size: int = Field(
+        1024,
+        ge=1,
+        description="rows computed together, at most 128 beyond 128 columns; part of what the values depend on",
+    )
 
 
 class TableConfig(Section):

@@ -19,7 +19,7 @@ from synthgen.data.tables.reading import read_table
 from synthgen.data.tables.schema import TableData
 from synthgen.data.tables.writing import format_rows
 from synthgen.diffusion.calibration import calibrate
-from synthgen.diffusion.masked import MaskedDenoiser
+from synthgen.diffusion.masked import MOST_STEPS, MaskedDenoiser
 from synthgen.errors import UsageError
 from synthgen.generation.tables.building import build_table_denoiser
 from synthgen.generation.tables.engine import Given, TableEngine, recipe_of
@@ -198,13 +198,15 @@ class TableSubject:
     @property
     def preview_calls(self) -> float:
         """Rows that go through the network for one preview: a row of every step of one block."""
-        sampling = self.config.sampling
-        return float(sampling.block_size * (sampling.steps or len(self.codec.columns)))
+        columns = len(self.codec.columns)
+        recipe = recipe_of(self.config.sampling, columns)
+        return float(recipe.block_size * min(columns, recipe.steps or MOST_STEPS))
 
     def preview(self, denoiser: Any, run: Path, step: int, reporter: Reporter) -> None:
         """The first rows as text."""
-        recipe = recipe_of(self.config.sampling)
-        keys, columns = np.arange(recipe.block_size), len(self.codec.columns)
+        columns = len(self.codec.columns)
+        recipe = recipe_of(self.config.sampling, columns)
+        keys = np.arange(recipe.block_size)
         nothing = np.zeros((len(keys), columns))
         given = Given(nothing.astype(np.int64), nothing.astype(np.float32), nothing.astype(bool))
         tokens, fractions = TableEngine(denoiser, columns, recipe, self.device).block(keys, 0, given)

@@ -12,6 +12,7 @@ from synthgen.config.tables import TableModelConfig
 from synthgen.diffusion.inversion import between, invert
 from synthgen.diffusion.masked import MaskedDenoiser
 from synthgen.diffusion.turns import take_turns
+from synthgen.diffusion.wanted import wanted_scores
 from synthgen.errors import UsageError
 from synthgen.models.tables import TableNetwork
 
@@ -189,6 +190,30 @@ def test_a_wide_table_is_scored_in_parts() -> None:
     loss = denoiser.loss(tokens, torch.full(tokens.shape, 0.5), block[:, :150], block[:, 150])
     assert loss.shape == (64,)
     assert torch.isfinite(loss).all()
+
+
+def test_only_the_columns_that_a_turn_fills_are_scored() -> None:
+    """Of a thousand columns a turn fills some sixteen: what it costs must not grow with all of them."""
+    denoiser = make([4] * 150)
+    h, now = torch.randn(40, 32), torch.zeros(40, 150, dtype=torch.bool)
+    now[:, [3, 70]] = True
+    now[5, 149] = True
+    scored = []
+
+    def score(head: torch.nn.Module, features: torch.Tensor, part: torch.Tensor | None) -> torch.Tensor:
+        assert part is not None
+        scored.append(part.tolist())
+        scores: torch.Tensor = head(features, part)
+        return scores
+
+    whole = denoiser.network.scores(h)
+    count = 0
+    for wanted in wanted_scores(denoiser.network, h, now, score):
+        for row, column, found in zip(*wanted.cells, wanted.scores, strict=True):
+            assert now[row, column]
+            torch.testing.assert_close(found, whole[int(column)][row])
+            count += 1
+    assert count == 81 and {column for part in scored for column in part} == {3, 70, 149}
 
 
 def test_fewer_steps_fill_several_cells_at_once() -> None:

@@ -142,7 +142,7 @@ def _values(column: ColumnSchema, present: object, counts: object) -> str:
 
 
 def _short(text: object) -> str:
-    whole = str(text)
+    whole = " ".join(str(text).split())  # a cell of several lines stands in one
     return whole if len(whole) <= _LONGEST else whole[: _LONGEST - 3] + "..."
 
 

@@ -78,7 +78,8 @@ class TableModel:
     ) -> TableRecipe:
         """The model's own recipe with the given parts replaced. Raises UsageError for what cannot be."""
         given = {"steps": steps, "temperature": temperature, "block_size": block_size}
-        recipe = replace(recipe_of(self.config.sampling), **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+        own = recipe_of(self.config.sampling, len(self.codec.columns))
+        recipe = replace(own, **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
         if recipe.steps is not None and recipe.steps < 1:
             raise UsageError(f"a row needs 1 step or more, not {recipe.steps}")
         if not 0 < recipe.temperature <= 10:

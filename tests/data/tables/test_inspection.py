@@ -76,3 +76,16 @@ def test_duplicates_ignore_identifiers(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="line 2: 1 cell"):
         inspect_table(write(tmp_path / "a.csv", "a,b\n1\n"))
+
+
+def test_a_cell_of_several_lines_is_shown_in_one(tmp_path: Path) -> None:
+    rows = "".join(f"{i}.5,{['plain', chr(34) + 'a' + chr(10) + 'b' + chr(34)][i % 2]}\n" for i in range(40))
+    found = inspect_table(write(tmp_path / "a.csv", "x,y\n" + rows))
+    assert facts(found)["y"].values == "plain 50%, a b 50%"
+
+
+def test_what_spreadsheets_and_pandas_write_for_missing_is_missing(tmp_path: Path) -> None:
+    for word in ("#N/A", "<NA>", "n/a"):
+        rows = "".join(f"{word if i % 4 == 0 else i % 7},{i}.5\n" for i in range(40))
+        column = facts(inspect_table(write(tmp_path / "a.csv", "x,y\n" + rows)))["x"]
+        assert (column.kind, column.missing) == ("integer", 0.25)

@@ -12,11 +12,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from synthgen.config.tables import TableSamplingConfig
 from synthgen.data.tables.conditions import holds
 from synthgen.data.tables.reading import table_from_frame
 from synthgen.errors import StoppedError, UsageError
 from synthgen.generation.model import load
-from synthgen.generation.tables.engine import TableRecipe
+from synthgen.generation.tables.engine import TableRecipe, recipe_of
 from synthgen.generation.tables.model import TableModel, load_table_model
 from synthgen.generation.tables.requests import conditions_of
 from tests.conftest import TINY_TABLE, people
@@ -219,6 +220,13 @@ def test_load_gives_a_table_model(table_run: Path, tiny_run: Path, model: TableM
     assert found.recipe() == TableRecipe(block_size=64)
     with pytest.raises(UsageError, match="a model of images"):
         load_table_model(tiny_run, device="cpu")
+
+
+def test_blocks_of_wide_tables_are_small() -> None:
+    """A block is computed whole: 100 rows of 1,000 columns must not cost 1,024."""
+    config = TableSamplingConfig()
+    assert recipe_of(config, 128).block_size == 1024 and recipe_of(config, 129).block_size == 128
+    assert recipe_of(TableSamplingConfig(block_size=16), 1000).block_size == 16
 
 
 def test_what_the_gaussian_process_cannot_do_is_told_before_it_begins(table_csv: Path, tmp_path: Path) -> None:
