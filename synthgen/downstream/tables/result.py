@@ -187,6 +187,8 @@ class TableAugmentation:
                 found.append(self.find(main, "real", one.learner).sentence)
         if self.rare:
             found += [self.find(main, "real", one.learner, "rare_recall").sentence for one in self.trained]
+            others = ("real", "repeated", "filled_smote")
+            found += [self.find(main, base, self.learner, "balanced_accuracy").sentence for base in others]
         return found
 
     def to_dict(self) -> dict[str, Any]:
