@@ -216,9 +216,7 @@ def test_a_header_that_asks_for_everything_costs_nothing(
 
 
 @pytest.mark.parametrize(("name", "value"), [("width", 8192), ("blocks", 64), ("embedding", 1024), ("fine", 256)])
-def test_a_table_that_asks_for_everything_costs_nothing(
-    name: str, value: int, table_run: Path, tmp_path: Path
-) -> None:
+def test_a_table_that_asks_for_everything_costs_nothing(name: str, value: int, table_run: Path, tmp_path: Path) -> None:
     header, tensors = load_checkpoint(resolve_run(table_run))
     altered = changed(header, ("config", "model", name), value, drop=False)
     path = tmp_path / "model.safetensors"

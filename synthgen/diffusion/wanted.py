@@ -66,7 +66,7 @@ def _in_slots(
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
     """Some rows per column at a time, and no column that no row wants: of a thousand a turn asks for some sixteen."""
     cells = cells[cells[:, 1].argsort(stable=True)]
-    present, column = cells[:, 1].unique_consecutive(return_inverse=True)
+    present, column = torch.unique_consecutive(cells[:, 1], return_inverse=True)
     part = part[present]
     start = torch.searchsorted(column, torch.arange(len(part), device=h.device))
     slot = torch.arange(len(cells), device=h.device) - start[column]
