@@ -24,6 +24,7 @@ from synthgen.evaluation.tables.result import TableEvaluation
 from synthgen.evaluation.tables.sources import (
     Origin,
     check_leak,
+    copy_warnings,
     leak_warnings,
     open_synthetic,
     read_holdout,
@@ -256,6 +257,7 @@ def _result(
     done = {name: one for name, one in found.items() if isinstance(one, Found)}
     figures = {metric.name: metric for one in done.values() for metric in one.metrics}
     held = parts.holdout
+    copied = copy_warnings(parts.real, parts.fake) if held is None else []
     return TableEvaluation(
         real=_summary(parts.real, len(parts.real)),
         fake=_summary(fake, len(parts.fake)),
@@ -265,7 +267,7 @@ def _result(
         target=parts.target,
         metrics=figures,
         leak=leak,
-        warnings=(*leak_warnings(leak), *(text for one in done.values() for text in one.warnings)),
+        warnings=(*leak_warnings(leak), *copied, *(text for one in done.values() for text in one.warnings)),
         notes=(
             *notes,
             *(text for one in done.values() for text in one.notes),

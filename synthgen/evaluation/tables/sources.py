@@ -188,3 +188,22 @@ def leak_warnings(leak: Leak) -> list[str]:
             f"(of rows held out of the training table about {leak.expected:,.0f} would be)"
         )
     return found
+
+
+def copy_warnings(real: TableData, fake: TableData) -> list[str]:
+    """A sentence where more synthetic rows equal a training row than training rows equal each other.
+
+    For want of held-out rows: with these, `distances` says it better.
+    """
+    names = [column.name for column in real.schema.modelled]
+    if not names or not len(fake):
+        return []
+    seen, made = row_hashes(real.frame[names]), row_hashes(fake.frame[names])
+    counts = np.unique(seen, return_counts=True)[1]
+    equal, expected = int(np.isin(made, seen).sum()), len(fake) * float(counts[counts > 1].sum()) / len(seen)
+    if equal <= min(expected + 3.0 * expected**0.5, float(len(fake))) + _TOLD * len(fake):
+        return []
+    return [
+        f"{equal:,} of the {len(fake):,} synthetic rows are equal to a training row (of new rows about "
+        f"{expected:,.0f} would be): the figures are those of copies. --test FILE measures how near rows come"
+    ]

@@ -25,7 +25,7 @@ from synthgen.evaluation.tables.measures import MEASURES
 from synthgen.evaluation.tables.page import render
 from synthgen.evaluation.tables.page_verdict import verdict
 from synthgen.evaluation.tables.result import ranking
-from synthgen.evaluation.tables.sources import check_leak, leak_warnings
+from synthgen.evaluation.tables.sources import check_leak, copy_warnings, leak_warnings
 from tests.evaluation.tables.conftest import as_table
 from tests.evaluation.tables.mixed import mixed, shuffled
 
@@ -209,3 +209,11 @@ def test_missing_targets_are_no_obstacle_to_the_floors() -> None:
     real = as_table(frame)
     result = evaluate_tables(real, [real], metrics=["shape"], target="buys").results[0]
     assert result.metrics["shape"].at("smote") is not None
+
+
+def test_copies_are_told_without_held_out_rows(real: TableData, held_out: TableData) -> None:
+    result = evaluate_tables(real, [real], metrics=["shape"]).results[0]
+    assert f"{len(real):,} of the {len(real):,} synthetic rows are equal" in result.warnings[0]
+    assert not copy_warnings(real, held_out)
+    few, other = (as_table(mixed(count, seed)[["colour", "local", "buys"]]) for count, seed in ((300, 1), (200, 2)))
+    assert not copy_warnings(few, other)  # equal by chance
