@@ -183,7 +183,8 @@ def _texts(text: str, column: ColumnSchema, known: Collection[str]) -> tuple[set
         elif _is_missing(part, column):
             missing = True
         else:
-            names = sorted(known) if column.kind != "boolean" else [str(column.format.get("true", "true")), "false"]
+            words = [str(column.format.get(word, word)) for word in ("true", "false")]
+            names = words if column.kind == "boolean" else sorted(known)
             raise UsageError(
                 f"column '{column.name}' has no value '{part}'{nearest(part, names)}",
                 f"It has {', '.join(names[:20])}{', ...' if len(names) > 20 else ''}.",

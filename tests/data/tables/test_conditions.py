@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from synthgen.data.tables.codec import TableCodec
-from synthgen.data.tables.conditions import Condition, holds, parse_condition
+from synthgen.data.tables.conditions import Condition, holds, parse_condition, resolve
 from synthgen.data.tables.reading import table_from_frame
-from synthgen.data.tables.schema import TableData
+from synthgen.data.tables.schema import ColumnSchema, TableData
 from synthgen.errors import UsageError
 
 
@@ -130,3 +130,10 @@ def test_conditions_that_cannot_be_kept(codec: TableCodec, text: str, message: s
     name, condition = parse_condition(text)
     with pytest.raises(UsageError, match=message):
         codec.allowed(name, condition)
+
+
+def test_a_boolean_names_its_own_words() -> None:
+    column = ColumnSchema("on", "boolean", {"true": "yes", "false": "no"})
+    with pytest.raises(UsageError) as caught:
+        resolve(parse_condition("on=maybe")[1], column, {"true", "false"})
+    assert caught.value.hint == "It has yes, no."
