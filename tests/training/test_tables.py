@@ -56,7 +56,7 @@ def untrained_loss(settings: TableConfig) -> float:
     data = load_data(settings)
     subject = TableSubject(settings.for_rows(len(data)), data, CPU)
     draws = subject.draw(subject.batches()(0), 0)
-    return float(subject.loss(subject.denoiser.eval(), *draws.parts).mean())
+    return float(subject.loss(subject.denoiser.eval(), *draws.parts).mean().detach())
 
 
 def trained_loss(run: Path) -> float:
