@@ -1,0 +1,135 @@
+"""Calls that make a model, look into it, and hand it on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synthgen.config.tables import TableConfig
+from synthgen.errors import UsageError
+from synthgen.generation.model import Model, load, load_image_model
+from synthgen.reporting import Reporter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synthgen.config.modalities import AnyConfig
+    from synthgen.data.tables.schema import TableData
+    from synthgen.explain.run import Explanation
+    from synthgen.explain.tables.run import TableExplanation
+    from synthgen.export.exporting import ExportResult
+    from synthgen.generation.tables.model import TableModel
+
+
+def train(
+    what: str | Path | None = None,
+    out: str | Path | None = None,
+    *,
+    data: str | Path | pd.DataFrame | None = None,
+    config: str | Path | None = None,
+    budget: str | None = None,
+    steps: int | None = None,
+    epochs: float | None = None,
+    settings: dict[str, Any] | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> Model | TableModel:
+    """Train a model and load it.
+
+    Args:
+        what: a preset's name, a config file, or data, as on the command line. out: the run folder
+            (default: `runs/NAME`).
+        data, config: name them where `what` would be ambiguous. data may be a pandas DataFrame.
+        budget, steps, epochs: how long; at most one of them. settings: dotted keys and values, such as
+            `{"training.batch_size": 128}`.
+    Raises: UsageError for a request that cannot work, SynthgenError when training fails.
+    """
+    from synthgen.training.choosing import choose_settings
+    from synthgen.training.run import train as train_core
+
+    in_memory = data is not None and not isinstance(data, (str, Path))
+    if in_memory and config is None:
+        what, config = None, what or "table"
+    lengths = {"training.budget": budget, "training.steps": steps, "training.epochs": epochs}
+    source = "DataFrame" if in_memory else None if data is None else str(data)
+    flags = {"data.source": source, **(settings or {}), **lengths}
+    folder = None if out is None else Path(out)
+    name, chosen = choose_settings(what, config=config, flags=flags, resumed=folder if resume else None)
+    result = train_core(
+        chosen,
+        folder or Path("runs") / name,
+        resume=resume,
+        force=force,
+        device=device,
+        data=_table(data, chosen) if in_memory else None,
+        reporter=reporter,
+    )
+    return load(result.checkpoint, device=device)
+
+
+def _table(frame: Any, config: AnyConfig) -> TableData:
+    from synthgen.data.tables.reading import table_from_frame
+
+    if not isinstance(config, TableConfig):
+        raise UsageError("data is a DataFrame, and the configuration is one of images", "leave out the configuration")
+    return table_from_frame(frame, config.data)
+
+
+def explain(
+    run: str | Path | Model | TableModel,
+    out: str | Path,
+    *,
+    samples: int = 8,
+    labels: Sequence[int | str] = (),
+    rows: str | Path | None = None,
+    data: str | Path | None = None,
+    test: str | Path | None = None,
+    target: str | None = None,
+    count: int = 1000,
+    seed: int = 0,
+    methods: Sequence[str] | None = None,
+    device: str = "auto",
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> Explanation | TableExplanation:
+    """Write how samples came to be to the folder `out`: page, numbers, arrays; of images pictures too.
+
+    labels: classes of images. rows, data, test, target, count: for tables, as the flags of `synthgen explain`.
+    methods: by default `trajectory` for images, all for tables. Raises UsageError.
+    """
+    from synthgen.explain.run import Request, explain_to_folder
+    from synthgen.explain.tables.run import TableRequest, explain_table_to_folder
+
+    model = load(run, device=device) if isinstance(run, (str, Path)) else run
+    if isinstance(model, Model):
+        asked = Request(samples=samples, labels=tuple(labels), seed=seed, methods=tuple(methods or ("trajectory",)))
+        return explain_to_folder(model, Path(out), asked, force=force, reporter=reporter)
+    mine, train, held_out = (None if one is None else str(one) for one in (rows, data, test))
+    chosen = None if methods is None else tuple(methods)
+    request = TableRequest(samples, mine, train, held_out, target, count, chosen, seed)
+    return explain_table_to_folder(model, Path(out), request, force=force, reporter=reporter)
+
+
+def export(
+    run: str | Path | Model,
+    out: str | Path,
+    *,
+    format: str = "diffusers",
+    sampler: str | None = None,
+    steps: int | None = None,
+    device: str = "auto",
+    force: bool = False,
+    reporter: Reporter | None = None,
+) -> ExportResult:
+    """Write a model for others (`diffusers` or `safetensors`), load it back and compare its samples.
+
+    sampler, steps: how the export samples unless told otherwise; by default as the model does.
+    """
+    from synthgen.export.exporting import export_model
+
+    model = run if isinstance(run, Model) else load_image_model(run, device=device)
+    recipe = model.recipe(sampler=sampler, steps=steps)
+    return export_model(model, Path(out), format=format, recipe=recipe, force=force, reporter=reporter)
