@@ -45,3 +45,25 @@ def test_evaluate_and_augment(tiny_run: Path, corners_npz: Path) -> None:
     )
     assert set(helped.variants) >= {"real", "synthetic"}
     assert helped.variants["synthetic"].mean > 0.9
+
+
+def test_every_call_takes_a_model_of_a_table(table_run: Path, table_csv: Path, tmp_path: Path) -> None:
+    model = synthgen.load(table_run)
+    figures = synthgen.evaluate(table_csv, model, count=200, metrics=["shape"])
+    assert figures.metrics["shape"].value < 0.15
+    helped = synthgen.augment_classifier(
+        table_csv, model, target="income", count=200, seeds=[0], classifier="boosting", allow_leak=True
+    )
+    assert [trained.learner for trained in helped.trained] == ["boosting"]
+    assert {"real", "synthetic"} <= set(helped.trained[0].variants)
+    made = [synthgen.api.sample_shards(model, tmp_path / "set", 300, shards=3, part=(i, 3)) for i in range(3)]
+    assert made[-1].finished and sum(part.count for part in made) == 300
+    with pytest.raises(UsageError, match="filter: for images only"):
+        synthgen.augment_classifier(table_csv, model, filter="nearest")
+    with pytest.raises(UsageError, match="sampler: only a model of images"):
+        synthgen.api.sample_shards(model, tmp_path / "other", 10, sampler="ddim")
+
+
+def test_images_have_no_target(corners_npz: Path, tiny_run: Path) -> None:
+    with pytest.raises(UsageError, match="target: for tables only"):
+        synthgen.augment_classifier(corners_npz, tiny_run, target="income")

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from synthgen.generation.model import Model
+from synthgen.errors import UsageError
 from synthgen.reporting import Reporter
 
 if TYPE_CHECKING:
     from synthgen.downstream.result import Augmentation
+    from synthgen.downstream.tables.result import TableAugmentation
     from synthgen.evaluation.result import Evaluation
     from synthgen.evaluation.tables.result import TableEvaluation
+    from synthgen.generation.model import Model
+    from synthgen.generation.tables.model import TableModel
 
 
 def evaluate(
     real: str | Path,
-    fake: str | Path | Model,
+    fake: str | Path | Model | TableModel,
     *,
     count: int | None = None,
     features: str | Path = "domain",
@@ -37,10 +41,10 @@ def evaluate(
     holdout and cache are for images. See `synthgen.evaluation.tables.comparing.evaluate_table_sources` and
     `synthgen.evaluation.comparing.evaluate_sources`.
 
-    fake: images (a folder, npz, IDX, parquet, webdataset), a run, or a model (2,000 samples are drawn in memory unless
-    `count` says otherwise). gates: such as `fid>30`; the result's `gates` say which were met. holdout: which real
-    images the floor is made of. cache: keep features in the user's cache. Raises UsageError for what cannot be
-    compared.
+    fake: images (a folder, npz, IDX, parquet, webdataset), a table, a run, or a model (2,000 images or as many rows as
+    it learned are drawn in memory unless `count` says otherwise). gates: such as `fid>30`; the result's `gates` say
+    which were met. holdout: which real images the floor is made of. cache: keep features in the user's cache. Raises
+    UsageError for what cannot be compared.
     """
     from synthgen.data.tables import is_table
     from synthgen.evaluation.comparing import evaluate_sources
@@ -79,52 +83,114 @@ def evaluate(
 
 def augment_classifier(
     real: str | Path,
-    synthetic: str | Path | Model,
+    synthetic: str | Path | Model | TableModel,
     *,
     test: str | Path | None = None,
     real_size: int | None = None,
     count: int | None = None,
+    target: str | None = None,
     seeds: Sequence[int] = (0, 1, 2, 3, 4),
-    steps: int = 600,
-    batch_size: int = 256,
-    classifier: str = "cnn",
-    filter: str = "none",
+    steps: int | None = None,
+    batch_size: int | None = None,
+    classifier: str | None = None,
+    filter: str | None = None,
     allow_leak: bool = False,
     device: str = "auto",
     reporter: Reporter | None = None,
-) -> Augmentation:
-    """Does the synthetic data help a classifier? See `synthgen.downstream.images.run_augmentation`.
+) -> Augmentation | TableAugmentation:
+    """Does the synthetic data help a classifier, or what else predicts a column of a table?
 
-    test: real test images (default: those of `real`, else a fifth of it, cut off before anything else). classifier:
-    cnn, resnet, logistic, or your own code as module:factory. filter: confidence, nearest, both with a comma, or none.
-    Curves, rare classes and training the generator: `synthgen.downstream.protocol.run_protocol`.
+    test: real test data (default: that of `real`, else a fifth of it, cut off before anything else). classifier: of
+    images cnn (default), resnet, logistic, or your own code as module:factory; of tables boosting, mlp, or both.
+    Images: steps (600) of batch_size (256); filter: confidence, nearest, both with a comma, or none. Tables: target is
+    the column to predict (default: the one that the model's configuration names, else the last).
+    Curves, rare classes and training the generator: `run_protocol` in `synthgen.downstream.protocol` and
+    `synthgen.downstream.tables.protocol`.
 
-    Raises: UsageError when the generator saw images that the classifier has not, unless `allow_leak`.
+    Raises: UsageError when the generator saw real data that the classifier has not, unless `allow_leak`, and for
+        arguments of the other kind of data.
     """
+    from synthgen.data.tables import is_table
+
+    common = _Asked(str(real), _source(synthetic), None if test is None else str(test), real_size, count, tuple(seeds))
+    if is_table(real):
+        _refuse({"steps": steps, "batch_size": batch_size, "filter": filter}, "images")
+        return _augment_rows(common, target, classifier, allow_leak=allow_leak, device=device, reporter=reporter)
+    _refuse({"target": target}, "tables")
     from synthgen.downstream.classifier import ClassifierRecipe
     from synthgen.downstream.filters import parse_filters
     from synthgen.downstream.protocol import Request, run_protocol
     from synthgen.downstream.result import Design
 
     design = Design(
-        recipe=ClassifierRecipe(steps=steps, batch_size=batch_size),
-        seeds=tuple(seeds),
-        classifier=classifier,
-        filters=parse_filters(filter),
+        recipe=ClassifierRecipe(steps=steps or 600, batch_size=batch_size or 256),
+        seeds=common.seeds,
+        classifier=classifier or "cnn",
+        filters=parse_filters(filter or "none"),
         allow_leak=allow_leak,
     )
     request = Request(
-        str(real),
-        (_source(synthetic),),
-        test=None if test is None else str(test),
-        real_sizes=(real_size,),
-        count=count,
+        common.real,
+        (common.synthetic,),
+        test=common.test,
+        real_sizes=(common.real_size,),
+        count=common.count,
         design=design,
-        seed=design.seeds[0] if design.seeds else 0,
+        seed=common.seed,
         device=device,
     )
     return run_protocol(request, reporter=reporter)[0]
 
 
-def _source(images: str | Path | Model) -> str:
-    return str(images.path) if isinstance(images, Model) else str(images)
+@dataclass(frozen=True)
+class _Asked:
+    """What `augment_classifier` is asked of images and of tables alike."""
+
+    real: str
+    synthetic: str
+    test: str | None
+    real_size: int | None
+    count: int | None
+    seeds: tuple[int, ...]
+
+    @property
+    def seed(self) -> int:
+        return self.seeds[0] if self.seeds else 0
+
+
+def _augment_rows(
+    asked: _Asked,
+    target: str | None,
+    learners: str | None,
+    *,
+    allow_leak: bool,
+    device: str,
+    reporter: Reporter | None,
+) -> TableAugmentation:
+    from synthgen.downstream.tables.learners import parse_learners
+    from synthgen.downstream.tables.protocol import Request, run_protocol
+    from synthgen.downstream.tables.result import Design
+
+    request = Request(
+        asked.real,
+        (asked.synthetic,),
+        test=asked.test,
+        target=target,
+        real_sizes=(asked.real_size,),
+        count=asked.count,
+        design=Design(parse_learners(learners), asked.seeds, allow_leak=allow_leak),
+        seed=asked.seed,
+        device=device,
+    )
+    return run_protocol(request, reporter=reporter)[0]
+
+
+def _refuse(arguments: dict[str, object], of: str) -> None:
+    given = [name for name, value in arguments.items() if value is not None]
+    if given:
+        raise UsageError(f"{', '.join(given)}: for {of} only")
+
+
+def _source(data: str | Path | Model | TableModel) -> str:
+    """The text that the command line would have: a place of data, or the checkpoint of a model."""
+    return str(data) if isinstance(data, (str, Path)) else str(data.path)

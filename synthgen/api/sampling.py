@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthgen.errors import UsageError
-from synthgen.generation.model import Model, load, load_image_model
+from synthgen.generation.model import Model, load
 from synthgen.generation.tables.targets import named_format
 from synthgen.reporting import Reporter
 
@@ -105,7 +105,7 @@ def _sample_rows(
 
 
 def sample_shards(
-    run: str | Path | Model,
+    run: str | Path | Model | TableModel,
     out: str | Path,
     count: int,
     *,
@@ -114,7 +114,7 @@ def sample_shards(
     part: tuple[int, int] = (0, 1),
     labels: Sequence[int | str] | None = None,
     seed: int = 0,
-    format: str = "parquet",
+    format: str | None = None,
     sampler: str | None = None,
     steps: int | None = None,
     guidance_scale: float | None = None,
@@ -124,16 +124,26 @@ def sample_shards(
 ) -> ShardsResult:
     """Write part i of N (counted from 0) of a set in shards to `out`, a folder or a URL; finished shards are kept.
 
+    format: of images parquet (default), webdataset, png, npz, idx; of rows csv (default), tsv, parquet. labels, sampler
+    and guidance_scale are of images; for rows under conditions use `synthgen.generation.tables.work.table_work`.
     `synthgen.generation.verify.verify_samples` and `synthgen.generation.merge.merge_samples` check and merge the set.
     """
     from synthgen.generation.making import sample_to_shards
     from synthgen.generation.plan import plan_samples
     from synthgen.generation.sharding import Part, shard_count
 
-    model = run if isinstance(run, Model) else load_image_model(run, device=device)
+    model = load(run, device=device) if isinstance(run, (str, Path)) else run
+    who = Part(*part, "part")
+    if not isinstance(model, Model):
+        _refuse({"labels": labels, "sampler": sampler, "guidance_scale": guidance_scale}, "a model of images")
+        from synthgen.generation.tables.work import TableRequest, table_work
+
+        cut = {"shards": shards, "shard_size": shard_size, "part": who}
+        wanted = TableRequest(count=count, seed=seed, steps=steps, format=format or "csv", **cut)  # type: ignore[arg-type]
+        return table_work(model, wanted, reporter=reporter).to_shards(str(out), who, force=force, reporter=reporter)
     recipe = model.recipe(sampler=sampler, steps=steps, guidance_scale=guidance_scale)
-    who, codec = Part(*part, "part"), model.codec
+    codec = model.codec
     image_bytes = codec.height * codec.width * codec.channels
     total = shard_count(count, recipe.block_size, image_bytes, shards=shards, shard_size=shard_size, part=who)
-    plan = plan_samples(model, count, labels=labels, seed=seed, recipe=recipe, format=format, shards=total)
+    plan = plan_samples(model, count, labels=labels, seed=seed, recipe=recipe, format=format or "parquet", shards=total)
     return sample_to_shards(model, str(out), plan, who, force=force, reporter=reporter)

@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synthgen.console import Console
-from synthgen.errors import UsageError
 from synthgen.stopping import ShouldStop
 
 if TYPE_CHECKING:
-    from synthgen.downstream.tables.learners import LearnerName
     from synthgen.downstream.tables.result import TableAugmentation
 
 
@@ -43,11 +41,12 @@ def augment_rows(
     """Run the protocol on a table and show what it found."""
     console.loading("torch", "pandas", "sklearn")
     from synthgen.downstream.parsing import parse_imbalance, parse_ratios, parse_sizes
+    from synthgen.downstream.tables.learners import parse_learners
     from synthgen.downstream.tables.page import document_of, write_report
     from synthgen.downstream.tables.protocol import Request, run_protocol
     from synthgen.downstream.tables.result import Design
 
-    design = Design(_learners(learners), tuple(range(seed, seed + seeds)), parse_ratios(ratio), allow_leak)
+    design = Design(parse_learners(learners), tuple(range(seed, seed + seeds)), parse_ratios(ratio), allow_leak)
     request = Request(
         real,
         tuple(synthetic),
@@ -73,19 +72,6 @@ def augment_rows(
     # A script that asks for "helps" must not be answered by a leak.
     verdicts = "\n".join(f"{one.verdict}{' (leak)' if one.leak.refused else ''}" for one in results)
     console.result(document, lambda: _show(console, results, out), quiet=verdicts)
-
-
-def _learners(text: str | None) -> tuple[LearnerName, ...]:
-    """`boosting`, `mlp`, or both."""
-    from synthgen.downstream.tables.learners import LEARNERS
-
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(","))) if text else tuple(LEARNERS)
-    unknown = [name for name in names if name not in LEARNERS]
-    if unknown:
-        raise UsageError(
-            f"--classifier: '{unknown[0]}' is none of those for tables", f"choose from {', '.join(LEARNERS)}"
-        )
-    return names  # type: ignore[return-value]
 
 
 def _show(console: Console, results: tuple[TableAugmentation, ...], out: Path | None) -> None:

@@ -11,10 +11,23 @@ from typing import Any, Literal
 import numpy as np
 
 from synthgen.downstream.tables.problem import Problem
+from synthgen.errors import UsageError
 
 LearnerName = Literal["boosting", "mlp"]
 LEARNERS: dict[LearnerName, str] = {"boosting": "gradient boosting", "mlp": "the MLP"}
 """Names and how texts call them."""
+
+
+def parse_learners(text: str | None) -> tuple[LearnerName, ...]:
+    """`boosting`, `mlp`, or both with a comma; None means both. Raises UsageError."""
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(","))) if text else tuple(LEARNERS)
+    unknown = [name for name in names if name not in LEARNERS]
+    if unknown:
+        raise UsageError(
+            f"--classifier: '{unknown[0]}' is none of those for tables", f"choose from {', '.join(LEARNERS)}"
+        )
+    return names  # type: ignore[return-value]
+
 
 GRIDS: dict[LearnerName, tuple[dict[str, Any], ...]] = {
     "boosting": (
