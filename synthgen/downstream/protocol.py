@@ -13,6 +13,7 @@ from synthgen.config.schema import Config
 from synthgen.data.dataset import ImageData
 from synthgen.data.subset import stratified_subset
 from synthgen.downstream.factories import resolve_classifier
+from synthgen.downstream.generators import check_asked, is_finished
 from synthgen.downstream.images import RealSides, choose_real, run_augmentation
 from synthgen.downstream.leaks import Provenance, check_leak, provenance
 from synthgen.downstream.result import Augmentation, Design
@@ -64,24 +65,7 @@ class Request:
 
     def check(self) -> None:
         """Raise UsageError for what cannot work, before anything is loaded."""
-        if bool(self.synthetic) == bool(self.train_generator):
-            raise UsageError(
-                "give either --synthetic or --train-generator" if self.synthetic else "nothing to augment with",
-                None if self.synthetic else "give --synthetic SOURCE|RUN, or --train-generator PRESET|CONFIG",
-            )
-        if self.synthetic and len(self.synthetic) not in (1, len(self.real_sizes)):
-            raise UsageError(
-                f"{len(self.synthetic)} --synthetic for {len(self.real_sizes)} real sizes",
-                "give one for all sizes, or one for each in the same order",
-            )
-        if self.train_generator and self.out is None:
-            raise UsageError("--train-generator needs --out: the generator and its samples are kept there")
-        if not self.train_generator and (self.budget or self.overrides):
-            raise UsageError("--budget and --set are those of --train-generator, which was not given")
-        if self.imbalance is not None and self.design.ratios != (None,):
-            raise UsageError(
-                "--ratio and --imbalance do not go together: rare classes are filled up, no more and no less"
-            )
+        check_asked(self)
         check_is_images("--real", self.real)
         if self.test is not None:
             check_is_images("--test", self.test)
@@ -255,7 +239,7 @@ class _Work:
         assert self.request.out is not None
         folder = self.request.out / ("real-all" if size is None else f"real-{size}")
         run, out = folder / "generator", folder / "synthetic"
-        if _finished(run, config, sides.train):
+        if is_finished(run, config, sides.train.fingerprint):
             self.reporter.info(f"{run} is trained already")
         else:
             resume = bool(list_checkpoints(run))
@@ -267,13 +251,3 @@ class _Work:
         options = {"resume": resume, "force": not resume and (out / MARKER).exists()}
         sample_to_folder(model, out, plan, **options, **self.common)
         return load_synthetic(str(out), count=None, default_count=SAMPLES, **self.common).data
-
-
-def _finished(run: Path, config: Config, data: ImageData) -> bool:
-    """Whether a run's newest checkpoint is the end of a training with this config on these images."""
-    found = list_checkpoints(run)
-    if not found:
-        return False
-    header = read_header(found[0])
-    same = header["config"] == config.model_dump(mode="json") and header["data"]["fingerprint"] == data.fingerprint
-    return same and bool(header["training"]["finished"])

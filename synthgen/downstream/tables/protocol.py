@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from synthgen.checkpoints import read_header
 from synthgen.config.tables import TableConfig, TableDataConfig
 from synthgen.data.subset import stratified_subset
 from synthgen.data.tables.reading import read_table, table_from_frame
 from synthgen.data.tables.schema import TableData, TableSchema
+from synthgen.downstream.generators import check_asked, is_finished
 from synthgen.downstream.leaks import Provenance
 from synthgen.downstream.tables.experiment import Sides, run_experiment
 from synthgen.downstream.tables.leaks import check_table_leak, spread_rows
@@ -62,24 +62,7 @@ class Request:
 
     def check(self) -> None:
         """Raise UsageError for what cannot work, before anything is loaded."""
-        if bool(self.synthetic) == bool(self.train_generator):
-            raise UsageError(
-                "give either --synthetic or --train-generator" if self.synthetic else "nothing to augment with",
-                None if self.synthetic else "give --synthetic SOURCE|RUN, or --train-generator PRESET|CONFIG",
-            )
-        if self.synthetic and len(self.synthetic) not in (1, len(self.real_sizes)):
-            raise UsageError(
-                f"{len(self.synthetic)} --synthetic for {len(self.real_sizes)} real sizes",
-                "give one for all sizes, or one for each in the same order",
-            )
-        if self.train_generator and self.out is None:
-            raise UsageError("--train-generator needs --out: the generator is kept there")
-        if not self.train_generator and (self.budget or self.overrides):
-            raise UsageError("--budget and --set are those of --train-generator, which was not given")
-        if self.imbalance is not None and self.design.ratios != (None,):
-            raise UsageError(
-                "--ratio and --imbalance do not go together: rare classes are filled up, no more and no less"
-            )
+        check_asked(self)
 
 
 @dataclass(frozen=True)
@@ -270,7 +253,7 @@ class _Work:
 
         assert self.request.out is not None
         run = self.request.out / ("real-all" if size is None else f"real-{size}") / "generator"
-        if _finished(run, config, sides.train):
+        if is_finished(run, config.for_rows(len(sides.train)), sides.train.fingerprint):
             self.reporter.info(f"{run} is trained already")
         else:
             resume = bool(list_checkpoints(run))
@@ -289,13 +272,3 @@ def _thin(problem: Problem, data: TableData, rare: dict[int, float]) -> TableDat
             kept = stratified_subset(None, len(members), max(1, round(share * len(members))))
             keep[np.delete(members, kept)] = False
     return data.select(np.flatnonzero(keep))
-
-
-def _finished(run: Path, config: TableConfig, data: TableData) -> bool:
-    """Whether a run's newest checkpoint is the end of a training with this config on these rows."""
-    found = list_checkpoints(run)
-    if not found:
-        return False
-    header = read_header(found[0])
-    same = header["config"] == config.model_dump(mode="json") and header["data"]["fingerprint"] == data.fingerprint
-    return same and bool(header["training"]["finished"])
