@@ -28,7 +28,7 @@ PLAIN = "name,size\nann,1.5\nbob,2.5\nann,2.5\n"
         ("a.csv", PLAIN.replace(",", ";")),
         ("a.csv", PLAIN.replace(",", "|")),
         ("a.txt", PLAIN.replace(",", "\t")),
-        ("a.csv.gz", gzip.compress(PLAIN.encode())),
+        ("a.csv.gz", gzip.compress(PLAIN.encode(), mtime=0)),
         ("a.csv", 'name,size\n"ann",1.5\n"bob",2.5\n"ann",2.5'),
         ("a.csv", "\n" + PLAIN.replace("bob", "\n\nbob").replace("\n\n\n", "\n\n")),
         ("a.csv", "name, size\nann, 1.5\nbob, 2.5\nann, 2.5\n"),
