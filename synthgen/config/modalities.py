@@ -6,19 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from synthgen.config.schema import Config
+from synthgen.config.series import SeriesConfig
 from synthgen.config.tables import TableConfig
 
-AnyConfig = Config | TableConfig
+AnyConfig = Config | TableConfig | SeriesConfig
 """The configuration of a run on any kind of data."""
 
-CONFIGS: dict[str, type[Config] | type[TableConfig]] = {"images": Config, "tables": TableConfig}
+ConfigClass = type[Config] | type[TableConfig] | type[SeriesConfig]
+
+CONFIGS: dict[str, ConfigClass] = {"images": Config, "tables": TableConfig, "series": SeriesConfig}
 DEFAULT = "images"
 
-UNITS = {"images": "images", "tables": "rows"}
+UNITS = {"images": "images", "tables": "rows", "series": "windows"}
 """What a sample is called, in the plural."""
 
 
-def config_class(modality: object) -> type[Config] | type[TableConfig]:
+def config_class(modality: object) -> ConfigClass:
     """The configuration's class of a modality; that of images for what is none, so that validation says so."""
     return CONFIGS.get(modality, Config) if isinstance(modality, str) else Config
 

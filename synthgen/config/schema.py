@@ -173,7 +173,7 @@ class SamplingConfig(Section):
 class Config(Section):
     """Everything a run is made from. Written, resolved, beside the run and into its checkpoints."""
 
-    modality: Literal["images"] = Field("images", description="what kind of data this is: images or tables")
+    modality: Literal["images"] = Field("images", description="what kind of data this is: images, tables or series")
     data: DataConfig = Field(DataConfig(), description="what to learn from")
     model: ModelConfig = Field(ModelConfig(), description="the network")
     diffusion: DiffusionConfig = Field(DiffusionConfig(), description="the noise process")

@@ -131,7 +131,7 @@ class TableSamplingConfig(Section):
 class TableConfig(Section):
     """Everything a run on a table is made from. Written, resolved, beside the run and into its checkpoints."""
 
-    modality: Literal["tables"] = Field("tables", description="what kind of data this is: images or tables")
+    modality: Literal["tables"] = Field("tables", description="what kind of data this is: images, tables or series")
     data: TableDataConfig = Field(TableDataConfig(), description="what to learn from")
     model: TableModelConfig = Field(TableModelConfig(), description="the network")
     diffusion: TableDiffusionConfig = Field(TableDiffusionConfig(), description="how rows are made")

@@ -106,6 +106,7 @@ class Denoiser(nn.Module):
         noise: torch.Tensor,
         weight: str = "edm",
         gamma: float = 5.0,
+        cells: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Weighted squared error per sample, float32 (B,).
 
@@ -115,6 +116,7 @@ class Denoiser(nn.Module):
             noise: standard normal, shaped like x0.
             weight: `edm` (Karras et al. 2022, section 5), `min-snr` (Hang et al. 2023, eq. 4, with cap `gamma`),
                 `uniform` (plain error of the raw prediction).
+            cells: which entries of x0 count, bool, shaped like x0; None: all. A sample without any has the loss 0.
         """
         alpha, sigma, time = self.schedule.draw(uniform)
         alpha, sigma = _like(alpha, x0), _like(sigma, x0)
@@ -124,7 +126,11 @@ class Denoiser(nn.Module):
         # The target is the raw output that would make x0_hat exact; for epsilon that is the noise itself.
         target = noise if self.prediction == "epsilon" else (x0 - map_.skip * x) / map_.out
         factor = self._weight(weight, gamma, alpha, sigma, map_.out)
-        return (factor * (raw - target).square()).flatten(1).mean(1)
+        error = (factor * (raw - target).square()).flatten(1)
+        if cells is None:
+            return error.mean(1)
+        counted = cells.flatten(1).to(error.dtype)
+        return (error * counted).sum(1) / counted.sum(1).clamp(min=1)
 
     def _weight(
         self, weight: str, gamma: float, alpha: torch.Tensor, sigma: torch.Tensor, out: torch.Tensor

@@ -1,0 +1,1 @@
+"""Series as data: recordings and sets of sequences, their windows, and the numbers that a network sees."""
