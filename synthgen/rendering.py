@@ -26,6 +26,33 @@ def grid(images: np.ndarray, columns: int, *, gap: int = 1, background: int = 32
     return canvas
 
 
+def curves(values: np.ndarray, *, height: int = 28, width: int = 60) -> np.ndarray:
+    """Draw sequences as small curves: values float (N, L, C) with NaN for gaps -> uint8 picture (H', W', 1).
+
+    A column for each sequence, a row for each channel; the curves of a channel share one scale.
+    """
+    from PIL import Image, ImageDraw
+
+    count, steps, channels = values.shape
+    tiles = []
+    for channel in range(channels):
+        rows = values[..., channel]
+        seen = rows[np.isfinite(rows)]
+        low, high = (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 1.0)
+        span = high - low or 1.0
+        for row in rows:
+            tile = Image.new("L", (width, height), 255)
+            points = [
+                (1 + (width - 3) * index / max(steps - 1, 1), 1 + (height - 3) * (high - value) / span)
+                for index, value in enumerate(row)
+                if np.isfinite(value)
+            ]
+            if len(points) > 1:
+                ImageDraw.Draw(tile).line(points, fill=20, width=1)
+            tiles.append(np.asarray(tile)[..., None])
+    return grid(np.stack(tiles), count, background=220)
+
+
 def to_pil(image: np.ndarray, *, scale: int = 1) -> Image.Image:
     """A PIL image of a uint8 array (H, W, 1 or 3), enlarged `scale` times without smoothing."""
     from PIL import Image

@@ -27,6 +27,7 @@ from synthgen.stopping import ShouldStop, never_stop
 
 if TYPE_CHECKING:
     from synthgen.diffusion.schedule import NoiseSchedule
+    from synthgen.generation.series.model import SeriesModel
     from synthgen.generation.tables.model import TableModel
 
 
@@ -194,8 +195,8 @@ class Model:
         return Trajectory(np.stack([*held, final.float().cpu().numpy()]), np.stack(guesses), ratios, given, keys)
 
 
-def load(run: str | Path, *, device: str = "auto", reporter: Reporter | None = None) -> Model | TableModel:
-    """Load a model: of images, or of tables, as its checkpoint says.
+def load(run: str | Path, *, device: str = "auto", reporter: Reporter | None = None) -> Model | TableModel | SeriesModel:
+    """Load a model: of images, of tables or of series, as its checkpoint says.
 
     Args:
         run: a run folder, a `.safetensors` file, or the name of a run in `runs/`. In a run folder whose newest
@@ -210,6 +211,10 @@ def load(run: str | Path, *, device: str = "auto", reporter: Reporter | None = N
         from synthgen.generation.tables.model import TableModel
 
         return TableModel.from_parts(path, header, tensors, place)
+    if header.get("modality") == "series":
+        from synthgen.generation.series.model import SeriesModel
+
+        return SeriesModel.from_parts(path, header, tensors, place)
     checked = parse_header(path, header)
     check_weights(path, checked, tensors)
     denoiser = build_denoiser(checked.config, checked.image_codec, len(checked.class_names), checked.sigma_data, place)

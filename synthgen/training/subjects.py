@@ -8,15 +8,17 @@ import torch
 
 from synthgen.config.modalities import AnyConfig
 from synthgen.config.schema import Config
+from synthgen.config.series import SeriesConfig
 from synthgen.data.dataset import ImageData
 from synthgen.reporting import Reporter
 from synthgen.stopping import ShouldStop, never_stop
 from synthgen.training.subject import Subject
 
 if TYPE_CHECKING:
+    from synthgen.data.series.schema import SeriesData
     from synthgen.data.tables.schema import TableData
 
-    AnyData = ImageData | TableData
+    AnyData = ImageData | TableData | SeriesData
 else:
     AnyData = object
 
@@ -28,6 +30,10 @@ def load_data(config: AnyConfig, reporter: Reporter | None = None, should_stop: 
         from synthgen.training import images
 
         return images.load_data(config, reporter, should_stop)
+    if isinstance(config, SeriesConfig):
+        from synthgen.training import series
+
+        return series.load_data(config, reporter, should_stop)
     from synthgen.training import tables
 
     return tables.load_data(config, reporter, should_stop)
@@ -35,7 +41,14 @@ def load_data(config: AnyConfig, reporter: Reporter | None = None, should_stop: 
 
 def settled(config: AnyConfig, data: AnyData) -> AnyConfig:
     """The settings as they are used for `data`: where a number depends on how much there is, that number."""
-    return config if isinstance(config, Config) else config.for_rows(len(data))
+    if isinstance(config, Config):
+        return config
+    if isinstance(config, SeriesConfig):
+        from synthgen.data.series.schema import SeriesData
+        from synthgen.training import series
+
+        return series.settled(config, data) if isinstance(data, SeriesData) else config
+    return config.for_rows(len(data))
 
 
 def build_subject(config: AnyConfig, data: AnyData, device: torch.device) -> Subject:
@@ -44,9 +57,15 @@ def build_subject(config: AnyConfig, data: AnyData, device: torch.device) -> Sub
         from synthgen.training import images
 
         return images.ImageSubject(config, data, device)
+    if isinstance(config, SeriesConfig):
+        from synthgen.data.series.schema import SeriesData
+        from synthgen.training import series
+
+        if isinstance(data, SeriesData):
+            return series.SeriesSubject(config, data, device)
     from synthgen.data.tables.schema import TableData
     from synthgen.training import tables
 
-    if isinstance(config, Config) or not isinstance(data, TableData):
+    if isinstance(config, (Config, SeriesConfig)) or not isinstance(data, TableData):
         raise TypeError(f"a configuration of {config.modality} and data of type {type(data).__name__}")
     return tables.TableSubject(config, data, device)

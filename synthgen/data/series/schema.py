@@ -69,7 +69,8 @@ class SeriesData:
     schema's columns in the normal forms of `synthgen.data.tables.schema.ColumnSchema`. offsets: int64 (S + 1,), where
     each sequence begins and the last one ends. recording: int64 (S,), sequences with the same number are pieces of one
     recording, in the order of time (a gap or a split lies between them). name: the file; split: `train`, `validation`,
-    `test` or `all`. fingerprint: sha256 (hex) of names, kinds, values and offsets.
+    `test` or `all`. fingerprint: sha256 (hex) of names, kinds, values and offsets. held_out: of a training part, the
+    validation part beside it, if one is asked for.
     """
 
     frame: pd.DataFrame
@@ -80,6 +81,7 @@ class SeriesData:
     licence: str = ""
     fingerprint: str = ""
     skipped: tuple[str, ...] = ()
+    held_out: SeriesData | None = None
     recording: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
