@@ -119,8 +119,7 @@ def train(
         run = out or Path("runs") / name
         if speaks:
             check_output(run, force=force, resume=resume)
-        tables = settings.modality == "tables"
-        console.loading(*(("torch",) if tables else ("torch", "diffusers")))
+        console.loading(*(("torch", "diffusers") if settings.modality == "images" else ("torch",)))
         from synthgen.training.run import load_data
         from synthgen.training.run import train as train_core
         from synthgen.training.together import together
@@ -143,9 +142,17 @@ def train(
                     world=world,
                 )
         if speaks:
-            few = 100 if getattr(found, "class_names", ()) else 64
-            wish = f"--count {len(found)} --out synthetic.csv" if tables else f"--count {few} --out synthetic/"
-            _show_result(console, result, f"synthgen sample {shlex.quote(str(run))} {wish}")
+            _show_result(console, result, f"synthgen sample {shlex.quote(str(run))} {_wish(settings, found)}")
+
+
+def _wish(settings: AnyConfig, data: AnyData) -> str:
+    """The flags with which a first sample of a model is worth drawing."""
+    if settings.modality == "images":
+        return f"--count {100 if getattr(data, 'class_names', ()) else 64} --out synthetic/"
+    if settings.modality == "tables":
+        return f"--count {len(data)} --out synthetic.csv"
+    form = getattr(data, "schema").form  # noqa: B009 - AnyData has no common face
+    return f"--count 1000 --out synthetic.{'npz' if form == 'array' else 'csv'}"
 
 
 def _show_plan(

@@ -195,7 +195,9 @@ class Model:
         return Trajectory(np.stack([*held, final.float().cpu().numpy()]), np.stack(guesses), ratios, given, keys)
 
 
-def load(run: str | Path, *, device: str = "auto", reporter: Reporter | None = None) -> Model | TableModel | SeriesModel:
+def load(
+    run: str | Path, *, device: str = "auto", reporter: Reporter | None = None
+) -> Model | TableModel | SeriesModel:
     """Load a model: of images, of tables or of series, as its checkpoint says.
 
     Args:

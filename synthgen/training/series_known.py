@@ -1,4 +1,4 @@
-"""Which cells of a training window the network is shown: what makes one model complete, continue and take conditions."""
+"""Which cells of a training window the network is shown, so that one model completes, continues, takes conditions."""
 
 from __future__ import annotations
 
