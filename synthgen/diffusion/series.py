@@ -1,0 +1,168 @@
+"""Gaussian diffusion over windows of series, by the core that images use, with cells that may be known.
+
+The process is that of Karras et al. 2022. Conditioning is by masks: where a cell is known, the network sees its clean
+value instead of the noisy one (after CSDI, Tashiro et al. 2021), so that completion, forecasting and conditions are
+one thing, without guidance of the solver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from synthgen.config.series import SeriesConfig
+from synthgen.diffusion.denoiser import Denoiser
+from synthgen.diffusion.loop import Callback, run_table
+from synthgen.diffusion.samplers import build_table
+from synthgen.diffusion.schedule import EDMSchedule
+from synthgen.models.series import SeriesNetwork
+
+if TYPE_CHECKING:
+    from synthgen.data.series.codec import Part, SeriesCodec
+
+
+class SeriesDenoiser(nn.Module):
+    """Windows by Gaussian diffusion; values have about unit scale.
+
+    precision: dtype in which the network computes. parts: what the dimensions mean. noise_mean, noise_std: of log sigma
+    in training.
+    """
+
+    def __init__(
+        self,
+        network: SeriesNetwork,
+        parts: Sequence[Part],
+        *,
+        noise_mean: float,
+        noise_std: float,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.parts = tuple(parts)
+        self.schedule = EDMSchedule(noise_mean, noise_std)
+        self.precision = precision
+
+    def denoiser(self, given: torch.Tensor, known: torch.Tensor, valid: torch.Tensor) -> Denoiser:
+        """The same network in the contract of the Gaussian core, for these known cells and steps."""
+        return Denoiser(
+            _Given(self.network, given, known, valid), self.schedule, sigma_data=1.0, precision=self.precision
+        )
+
+    def loss(
+        self,
+        x0: torch.Tensor,
+        valid: torch.Tensor,
+        known: torch.Tensor,
+        uniform: torch.Tensor,
+        noise: torch.Tensor,
+    ) -> torch.Tensor:
+        """Weighted squared error of the cells to generate, per window, float32 (B,); see `Denoiser.loss`.
+
+        x0: float32 (B, L, D), anything at steps that do not exist. valid: bool (B, L), steps that exist. known: bool
+        (B, L, D), cells that the network is told. uniform: float32 (B,) in [0, 1), the noise level. noise: standard
+        normal (B, L, D).
+        """
+        exists = valid[..., None]
+        x0 = x0.masked_fill(~exists, 0.0)
+        cells = exists & ~known & ~self.network.conditions
+        return self.denoiser(x0, known, valid).loss(x0, None, uniform, noise, cells=cells)
+
+    def denoise(
+        self,
+        x: torch.Tensor,
+        alpha: torch.Tensor,
+        sigma: torch.Tensor,
+        time: torch.Tensor,
+        *,
+        given: torch.Tensor,
+        known: torch.Tensor,
+        valid: torch.Tensor,
+        guidance_scale: float = 1.0,
+    ) -> torch.Tensor:
+        """Posterior mean of the windows, float32 (B, L, D): `given` at known cells, 0 at steps that do not exist.
+
+        x: float32 (B, L, D) at the noise level alpha, sigma, time (scalars or (B,)). guidance_scale: s in
+        `without + s (with - without)`, with and without the label (Ho and Salimans 2022); 1: no guidance. Labels and
+        calendar features that are not known are 0 in the answer.
+        """
+        exists = valid[..., None]
+        x0 = self.denoiser(given, known, valid)(x, alpha, sigma, time)
+        if guidance_scale != 1.0 and any(part.role == "label" for part in self.parts):
+            blind = known.clone()
+            for part in self.parts:
+                if part.role == "label":
+                    blind[..., part.start : part.stop] = False
+            without = self.denoiser(given, blind, valid)(x, alpha, sigma, time)
+            x0 = without + guidance_scale * (x0 - without)
+        x0 = x0.masked_fill(self.network.conditions | ~exists, 0.0)
+        return torch.where(known & exists, given, x0)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        noise: torch.Tensor,
+        *,
+        given: torch.Tensor,
+        known: torch.Tensor,
+        valid: torch.Tensor,
+        sampler: str = "heun",
+        steps: int = 18,
+        fresh: Callable[[int], torch.Tensor] | None = None,
+        guidance_scale: float = 1.0,
+        callback: Callback | None = None,
+    ) -> torch.Tensor:
+        """Windows from standard normal `noise`, float32 (B, L, D); known cells are exactly those of `given`.
+
+        fresh: draw number -> standard normal (B, L, D) for samplers that add noise. callback: see `run_table`.
+        """
+        levels = self.schedule.levels(steps)
+        alphas, sigmas, times = (
+            torch.tensor(part, dtype=torch.float32, device=noise.device)
+            for part in (levels.alphas, levels.sigmas, levels.times)
+        )
+
+        def denoise(x: torch.Tensor, level: int) -> torch.Tensor:
+            return self.denoise(
+                x,
+                alphas[level],
+                sigmas[level],
+                times[level],
+                given=given,
+                known=known,
+                valid=valid,
+                guidance_scale=guidance_scale,
+            )
+
+        table = build_table(sampler, levels.alphas, levels.sigmas)
+        return run_table(table, denoise, noise * sigmas[0], fresh or _none, callback=callback)
+
+
+class _Given(nn.Module):
+    """The network with what is known, as the Gaussian core calls it."""
+
+    def __init__(self, network: nn.Module, *facts: torch.Tensor) -> None:
+        super().__init__()
+        self.network, self.facts = network, facts
+
+    def forward(self, x: torch.Tensor, time: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        out: torch.Tensor = self.network(x, time, *self.facts)
+        return out
+
+
+def _none(draw: int) -> torch.Tensor:
+    raise ValueError("this sampler adds noise: say where it comes from (`fresh`)")
+
+
+def build_series_denoiser(config: SeriesConfig, codec: SeriesCodec, precision: torch.dtype) -> SeriesDenoiser:
+    """A freshly initialised denoiser of a codec's windows; on the meta device within `torch.device("meta")`."""
+    return SeriesDenoiser(
+        SeriesNetwork(config.model, codec.window, codec.parts),
+        codec.parts,
+        noise_mean=config.diffusion.noise_mean,
+        noise_std=config.diffusion.noise_std,
+        precision=precision,
+    )
