@@ -57,7 +57,7 @@ def draw_known(
             shown = whole[..., index] < (1 - LABEL_DROPOUT if part.role == "label" else share)
         known[..., part.start : part.stop] = shown[..., None]
         if part.missing is not None:
-            known[..., part.missing] = shown | told
+            known[..., part.missing] |= shown | told  # a bit may belong to several parts
     return known
 
 

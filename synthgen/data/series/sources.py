@@ -1,0 +1,77 @@
+"""Which names mean series: told from the name and, for archives, from the heads of their arrays."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from synthgen.data.series.known import KNOWN_SERIES
+from synthgen.data.tables.sources import PARQUET_SUFFIXES, TEXT_SUFFIXES
+from synthgen.errors import SynthgenError
+
+SUFFIXES = TEXT_SUFFIXES + PARQUET_SUFFIXES
+ARRAYS = ("X_train", "X_test", "X", "data", "arr_0")
+"""Names of the arrays of values in an npz file, the first of them first; else the only array is it."""
+_MANIFEST = "manifest.json"
+_MOST_LISTED = 100_000
+
+
+def is_series(source: str | Path) -> bool:
+    """Whether `source` means series: a known name, an npz of real numbers (N, L, C), a folder of several tables.
+
+    A folder that `synthgen sample` wrote with a model of series is one, too. A single CSV or Parquet file is a table
+    unless the settings say otherwise.
+    """
+    path = Path(str(source)).expanduser()
+    if path.is_dir():
+        return is_made(path) or len(sequence_files(path)) >= 2
+    if path.is_file():
+        return path.suffix.lower() == ".npz" and _holds_series(path)
+    return str(source) in KNOWN_SERIES
+
+
+def is_made(folder: Path) -> bool:
+    """Whether `synthgen sample` wrote this folder with a model of series."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(manifest, dict) and manifest.get("modality") == "series"
+
+
+def sequence_files(folder: Path) -> list[Path]:
+    """The tables in a folder, one of each sequence, or in its folders if they hold nothing else; sorted, [] if none."""
+    try:
+        children = sorted(child for child in folder.iterdir() if not child.name.startswith("."))
+    except OSError:
+        return []
+    folders = [child for child in children if child.is_dir()]
+    files = [child for child in children if child.is_file()]
+    found = [child for child in files if child.name.lower().endswith(SUFFIXES)]
+    if folders and not found:
+        for inner in folders:
+            found += sorted(child for child in inner.iterdir() if child.name.lower().endswith(SUFFIXES))
+        return found if all(any(inner.iterdir()) for inner in folders) else []
+    others = [child for child in files if child not in found and child.suffix not in (".json", ".md", ".html", ".txt")]
+    return [] if folders or others else found
+
+
+def _holds_series(path: Path) -> bool:
+    """Whether the main array of an npz file is (N, L, C) of real numbers."""
+    from synthgen.data.npz import array_heads
+
+    try:
+        heads = array_heads(path)
+    except SynthgenError:
+        return False
+    name = main_array(list(heads))
+    if name is None:
+        return False
+    shape, dtype = heads[name]
+    return len(shape) == 3 and dtype.kind == "f"
+
+
+def main_array(names: list[str]) -> str | None:
+    """The array of values among these; None when it cannot be told."""
+    known = next((name for name in ARRAYS if name in names), None)
+    return known or (names[0] if len(names) == 1 else None)
