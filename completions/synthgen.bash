@@ -4,7 +4,7 @@ _synthgen() {
     local path=synthgen word words= files= value= cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$path $word" in
-        'synthgen quickstart'|'synthgen train'|'synthgen sample'|'synthgen sample verify'|'synthgen sample merge'|'synthgen evaluate'|'synthgen augment-classifier'|'synthgen explain'|'synthgen export'|'synthgen doctor'|'synthgen data'|'synthgen data list'|'synthgen data inspect'|'synthgen data prepare'|'synthgen config'|'synthgen config show'|'synthgen config schema'|'synthgen config list') path="$path $word" ;;
+        'synthgen quickstart'|'synthgen train'|'synthgen sample'|'synthgen sample verify'|'synthgen sample merge'|'synthgen evaluate'|'synthgen augment-classifier'|'synthgen explain'|'synthgen export'|'synthgen doctor'|'synthgen runs'|'synthgen runs list'|'synthgen runs show'|'synthgen runs compare'|'synthgen data'|'synthgen data list'|'synthgen data inspect'|'synthgen data prepare'|'synthgen config'|'synthgen config show'|'synthgen config schema'|'synthgen config list') path="$path $word" ;;
         esac
     done
     case "$path $prev" in
@@ -111,6 +111,11 @@ _synthgen() {
         'synthgen export --device') words='auto cpu cuda mps' value=1 ;;
         'synthgen export --color') words='auto always never' value=1 ;;
         'synthgen doctor --color') words='auto always never' value=1 ;;
+        'synthgen runs list --color') words='auto always never' value=1 ;;
+        'synthgen runs show --out'|'synthgen runs show -o') words='' files=1 value=1 ;;
+        'synthgen runs show --color') words='auto always never' value=1 ;;
+        'synthgen runs compare --out'|'synthgen runs compare -o') words='' files=1 value=1 ;;
+        'synthgen runs compare --color') words='auto always never' value=1 ;;
         'synthgen data list --color') words='auto always never' value=1 ;;
         'synthgen data inspect --image-size') words='' value=1 ;;
         'synthgen data inspect --channels') words='' value=1 ;;
@@ -140,6 +145,10 @@ _synthgen() {
         'synthgen explain') words='--out -o --samples -n --class --methods --rows --target --count --data --test --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
         'synthgen export') words='--format --out -o --sampler --steps --device --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen doctor') words='--json --quiet -q --color --help -h' ;;
+        'synthgen runs') words='--help -h' ;;
+        'synthgen runs list') words='--json --quiet -q --color --help -h' ;;
+        'synthgen runs show') words='--out -o --force --json --quiet -q --color --help -h' ;;
+        'synthgen runs compare') words='--out -o --force --json --quiet -q --color --help -h' ;;
         'synthgen data') words='--help -h' ;;
         'synthgen data list') words='--json --quiet -q --color --help -h' ;;
         'synthgen data inspect') words='--image-size --channels --preview --set --force --json --quiet -q --color --help -h' ;;
@@ -151,9 +160,9 @@ _synthgen() {
         esac
     elif [[ -z $value ]]; then
         case "$path" in
-        'synthgen') words='quickstart train sample evaluate augment-classifier explain export doctor data config' ;;
+        'synthgen') words='quickstart train sample evaluate augment-classifier explain export doctor runs data config' ;;
         'synthgen quickstart') words='' ;;
-        'synthgen train') words='adult celeba cifar10 fashion-mnist imagenet images mnist mnist-mini table' files=1 ;;
+        'synthgen train') words='adult air-quality basic-motions celeba cifar10 etth1 fashion-mnist imagenet images italy-power-demand japanese-vowels mnist mnist-mini series sines stocks table' files=1 ;;
         'synthgen sample') words='verify merge' files=1 ;;
         'synthgen sample verify') words='' files=1 ;;
         'synthgen sample merge') words='' files=1 ;;
@@ -162,12 +171,16 @@ _synthgen() {
         'synthgen explain') words='' files=1 ;;
         'synthgen export') words='' files=1 ;;
         'synthgen doctor') words='' ;;
+        'synthgen runs') words='list show compare' ;;
+        'synthgen runs list') words='' files=1 ;;
+        'synthgen runs show') words='' files=1 ;;
+        'synthgen runs compare') words='' files=1 ;;
         'synthgen data') words='list inspect prepare' ;;
         'synthgen data list') words='' ;;
         'synthgen data inspect') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 ;;
         'synthgen data prepare') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 ;;
         'synthgen config') words='show schema list' ;;
-        'synthgen config show') words='adult celeba cifar10 fashion-mnist imagenet images mnist mnist-mini table' files=1 ;;
+        'synthgen config show') words='adult air-quality basic-motions celeba cifar10 etth1 fashion-mnist imagenet images italy-power-demand japanese-vowels mnist mnist-mini series sines stocks table' files=1 ;;
         'synthgen config schema') words='' ;;
         'synthgen config list') words='' ;;
         esac

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from synthgen.errors import UsageError, nearest
 
@@ -59,17 +60,26 @@ def resolve_run(run: str | Path) -> Path:
 _HEADER_LIMIT = 16 * 2**20
 
 
-def modality_of(checkpoint: Path) -> str:
-    """What a checkpoint is a model of, by its own word: images, tables. Imports no torch; to choose a way by.
+def peek(checkpoint: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A checkpoint's header, and the entries of its tensors (`shape`, `dtype`) by name; two empty ones if unreadable.
 
-    Nothing is verified: of a file that cannot be read it says images, and loading the model says what is wrong.
+    Nothing is verified and no torch imported: this is for showing and choosing, `load` for using.
     """
     try:
         with checkpoint.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             text = file.read(length) if length <= _HEADER_LIMIT else b"{}"
-        header = json.loads(json.loads(text)["__metadata__"]["synthgen"])
-        found = header.get("modality", "images")
+        tensors = json.loads(text)
+        header = json.loads(tensors.pop("__metadata__")["synthgen"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return "images"
+        return {}, {}
+    return (header, tensors) if isinstance(header, dict) else ({}, {})
+
+
+def modality_of(checkpoint: Path) -> str:
+    """What a checkpoint is a model of, by its own word: images, tables, series; to choose a way by.
+
+    Of a file that cannot be read it says images, and loading the model says what is wrong.
+    """
+    found = peek(checkpoint)[0].get("modality", "images")
     return found if isinstance(found, str) else "images"

@@ -15,7 +15,7 @@ HEAVY = {"torch", "torchvision", "diffusers", "numpy", "PIL", "yaml", "pandas", 
 FLOORS = [
     {"errors", "reporting", "stopping", "rendering", "devices", "outputs", "config", "html"},
     {"checkpoints", "diffusion", "models", "data"},
-    {"training", "generation", "evaluation", "downstream", "explain", "export", "runs", "diagnosis"},
+    {"training", "generation", "evaluation", "downstream", "explain", "export", "runs", "diagnosis", "history", "history_page"},
     {"quickstart", "api"},
     {"console", "commands", "cli"},
 ]

@@ -7,13 +7,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from synthgen.config.loading import load_config
-from synthgen.config.modalities import AnyConfig
+from synthgen.config.modalities import AnyConfig, wants_series
 from synthgen.config.presets import preset_names
+from synthgen.data.series.sources import is_series
 from synthgen.data.tables.sources import is_table
 from synthgen.errors import UsageError, nearest
 
-GENERIC = {False: "images", True: "table"}
-"""The preset under data that has none of its own, by whether it is a table."""
+GENERIC = {"images": "images", "tables": "table", "series": "series"}
+"""The preset under data that has none of its own, by modality."""
+
+
+def modality_of_data(source: str, overrides: Sequence[str] = ()) -> str:
+    """What kind of data `source` is: by its own shape, or because the settings only make sense for series."""
+    if wants_series(overrides) or is_series(source):
+        return "series"
+    return "tables" if is_table(source) else "images"
 
 
 class Choice(NamedTuple):
@@ -56,7 +64,7 @@ def choose_settings(
     if source is None and resumed and (resumed / "config.yaml").is_file():
         source = resumed / "config.yaml"
     elif source is None and data:
-        source = str(data) if data in preset_names() else GENERIC[is_table(str(data))]
+        source = str(data) if data in preset_names() else GENERIC[modality_of_data(str(data), overrides)]
     elif source is None:
         raise UsageError("nothing to train on", "give a preset (`synthgen train mnist`), --config FILE or --data DIR")
     stem = Path(str(data)).name if data else Path(str(source)).stem

@@ -31,7 +31,7 @@ def test_a_config_file_either_way(folder: Path) -> None:
 def test_data_takes_the_generic_preset(folder: Path) -> None:
     name, config = choose_settings("pets", flags={"training.steps": 3})
     assert name == "pets" and config.data.source == "pets" and config.training.steps == 3
-    assert config.model == load_config(GENERIC[False]).model
+    assert config.model == load_config(GENERIC["images"]).model
     assert choose_settings(flags={"data.source": "pets"}).config.model == config.model
 
 
