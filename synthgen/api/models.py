@@ -6,19 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synthgen.config.modalities import wants_series
+from synthgen.config.series import SeriesConfig
 from synthgen.config.tables import TableConfig
 from synthgen.errors import UsageError
 from synthgen.generation.model import Model, load, load_image_model
 from synthgen.reporting import Reporter
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from synthgen.config.modalities import AnyConfig
+    from synthgen.data.series.schema import SeriesData
     from synthgen.data.tables.schema import TableData
     from synthgen.explain.run import Explanation
     from synthgen.explain.tables.run import TableExplanation
     from synthgen.export.exporting import ExportResult
+    from synthgen.generation.series.model import SeriesModel
     from synthgen.generation.tables.model import TableModel
 
 
@@ -26,7 +31,7 @@ def train(
     what: str | Path | None = None,
     out: str | Path | None = None,
     *,
-    data: str | Path | pd.DataFrame | None = None,
+    data: str | Path | pd.DataFrame | np.ndarray | None = None,
     config: str | Path | None = None,
     budget: str | None = None,
     steps: int | None = None,
@@ -36,13 +41,14 @@ def train(
     resume: bool = False,
     force: bool = False,
     reporter: Reporter | None = None,
-) -> Model | TableModel:
+) -> Model | TableModel | SeriesModel:
     """Train a model and load it.
 
     Args:
         what: a preset's name, a config file, or data, as on the command line. out: the run folder
             (default: `runs/NAME`).
-        data, config: name them where `what` would be ambiguous. data may be a pandas DataFrame.
+        data, config: name them where `what` would be ambiguous. data may be a pandas DataFrame (a table, or series when
+            settings such as `data.window` say so) or an array (N, L, C) of series.
         budget, steps, epochs: how long; at most one of them. settings: dotted keys and values, such as
             `{"training.batch_size": 128}`.
     Raises: UsageError for a request that cannot work, SynthgenError when training fails.
@@ -52,9 +58,12 @@ def train(
 
     in_memory = data is not None and not isinstance(data, (str, Path))
     if in_memory and config is None:
-        what, config = None, what or "table"
+        series = not hasattr(data, "columns") or wants_series(
+            [f"{key}={value}" for key, value in (settings or {}).items()]
+        )
+        what, config = None, what or ("series" if series else "table")
     lengths = {"training.budget": budget, "training.steps": steps, "training.epochs": epochs}
-    source = "DataFrame" if in_memory else None if data is None else str(data)
+    source = type(data).__name__ if in_memory else None if data is None else str(data)
     flags = {"data.source": source, **(settings or {}), **lengths}
     folder = None if out is None else Path(out)
     name, chosen = choose_settings(what, config=config, flags=flags, resumed=folder if resume else None)
@@ -64,18 +73,28 @@ def train(
         resume=resume,
         force=force,
         device=device,
-        data=_table(data, chosen) if in_memory else None,
+        data=_loaded(data, chosen) if in_memory else None,
         reporter=reporter,
     )
     return load(result.checkpoint, device=device)
 
 
-def _table(frame: Any, config: AnyConfig) -> TableData:
+def _loaded(data: Any, config: AnyConfig) -> TableData | SeriesData:
+    """Data in memory as the modality of `config` has it."""
+    if isinstance(config, SeriesConfig):
+        from synthgen.data.series.reading import series_from_array, series_from_frame
+
+        if hasattr(data, "columns"):
+            return series_from_frame(data, config.data, split="train")
+        return series_from_array(data, config=config.data, split="train")
+    if not isinstance(config, TableConfig) or not hasattr(data, "columns"):
+        name = type(data).__name__
+        raise UsageError(
+            f"data is a {name}, and the configuration is one of {config.modality}", "leave out the configuration"
+        )
     from synthgen.data.tables.reading import table_from_frame
 
-    if not isinstance(config, TableConfig):
-        raise UsageError("data is a DataFrame, and the configuration is one of images", "leave out the configuration")
-    return table_from_frame(frame, config.data)
+    return table_from_frame(data, config.data)
 
 
 def explain(
