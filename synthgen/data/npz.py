@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,6 +14,9 @@ import numpy as np
 from synthgen.data.arrays import ArraySet, check_claim, to_labels, to_nhwc, to_uint8
 from synthgen.data.contents import About, check_split
 from synthgen.errors import UsageError
+
+_BROKEN = (OSError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError)
+"""What a damaged, encrypted or strangely packed archive raises."""
 
 _IMAGES = ("images", "x", "X", "arr_0", "data", "samples")
 _LABELS = ("labels", "y", "Y", "label", "arr_1")
@@ -33,8 +37,8 @@ def read_npz(path: Path, split: str) -> ArraySet:
             class_names = _class_names(archive, members, path)
             images = [_images(archive, members[pairs[part][0]], path) for part in chosen]
             labels, names = _all_labels(archive, members, pairs, class_names, path)
-    except (OSError, zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise UsageError(f"{path} is not a readable .npz file: {error}", "Save it again with numpy.savez.") from error
+    except _BROKEN as error:
+        raise _unreadable(path, error) from error
     if len({part.shape[1:] for part in images}) > 1:
         raise UsageError(f"{path}: the splits differ in shape: {' and '.join(str(part.shape) for part in images)}")
     counts = {part: len(array) for part, array in zip(chosen, images, strict=True)}
@@ -46,6 +50,35 @@ def read_npz(path: Path, split: str) -> ArraySet:
     pixels = images[0] if len(images) == 1 else np.concatenate(images)
     together = np.concatenate([labels[part] for part in chosen]) if labels else None
     return ArraySet(pixels, About(str(path), asked, together, names, tuple(pairs)))
+
+
+def array_heads(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Shape and type of every array in an .npz file, by name; no values are read. Raises UsageError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = {}
+            for member in archive.namelist():
+                if member.endswith(".npy"):
+                    name = member.removesuffix(".npy")
+                    with archive.open(member) as stream:
+                        shape, _, dtype = _header(stream, f"{path}: {name}")
+                    found[name] = (shape, dtype)
+            return found
+    except _BROKEN as error:
+        raise _unreadable(path, error) from error
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """These arrays of an .npz file, as they are stored. Raises UsageError naming the file and array that are wrong."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {name: _read(archive, f"{name}.npy", f"{path}: {name}") for name in names}
+    except _BROKEN as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> UsageError:
+    return UsageError(f"{path} is not a readable .npz file: {error}", "Save it again with numpy.savez.")
 
 
 def read_npy(path: Path, split: str) -> ArraySet:
