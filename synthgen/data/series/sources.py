@@ -12,8 +12,8 @@ from synthgen.errors import SynthgenError
 SUFFIXES = TEXT_SUFFIXES + PARQUET_SUFFIXES
 ARRAYS = ("X_train", "X_test", "X", "data", "arr_0")
 """Names of the arrays of values in an npz file, the first of them first; else the only array is it."""
+_IMAGES = ("images", "x", "samples")
 _MANIFEST = "manifest.json"
-_MOST_LISTED = 100_000
 
 
 def is_series(source: str | Path) -> bool:
@@ -74,4 +74,4 @@ def _holds_series(path: Path) -> bool:
 def main_array(names: list[str]) -> str | None:
     """The array of values among these; None when it cannot be told."""
     known = next((name for name in ARRAYS if name in names), None)
-    return known or (names[0] if len(names) == 1 else None)
+    return known or (names[0] if len(names) == 1 and names[0] not in _IMAGES else None)
