@@ -111,13 +111,15 @@ class SeriesDenoiser(nn.Module):
         valid: torch.Tensor,
         sampler: str = "heun",
         steps: int = 18,
+        eta: float = 0.0,
         fresh: Callable[[int], torch.Tensor] | None = None,
         guidance_scale: float = 1.0,
         callback: Callback | None = None,
     ) -> torch.Tensor:
         """Windows from standard normal `noise`, float32 (B, L, D); known cells are exactly those of `given`.
 
-        fresh: draw number -> standard normal (B, L, D) for samplers that add noise. callback: see `run_table`.
+        eta: share of fresh noise of ddim. fresh: draw number -> standard normal (B, L, D) for samplers that add noise.
+        callback: see `run_table`.
         """
         levels = self.schedule.levels(steps)
         alphas, sigmas, times = (
@@ -137,7 +139,7 @@ class SeriesDenoiser(nn.Module):
                 guidance_scale=guidance_scale,
             )
 
-        table = build_table(sampler, levels.alphas, levels.sigmas)
+        table = build_table(sampler, levels.alphas, levels.sigmas, eta=eta)
         return run_table(table, denoise, noise * sigmas[0], fresh or _none, callback=callback)
 
 
