@@ -130,7 +130,7 @@ def fit(
             if should_stop():
                 raise StoppedError(f"stopped while {label}, after {step:,} of {recipe.steps:,} steps")
             for group in optimizer.param_groups:
-                group["lr"] = recipe.learning_rate * _ramp((step + 1) / recipe.steps, recipe.warmup)
+                group["lr"] = recipe.learning_rate * ramp((step + 1) / recipe.steps, recipe.warmup)
             pixels, targets = (part.to(place) for part in stream.next())
             with torch.autocast(place.type, torch.bfloat16, enabled=precision == torch.bfloat16):
                 logits = model(pixels)
@@ -152,7 +152,7 @@ def _check(images: np.ndarray, labels: np.ndarray, num_classes: int) -> None:
         raise SynthgenError(f"{len(images):,} images do not fit {len(labels):,} labels below {num_classes}")
 
 
-def _ramp(share: float, warmup: float) -> float:
+def ramp(share: float, warmup: float = 0.2) -> float:
     """The learning rate's factor at `share` of the run, in (0, 1]: up in a line, then down in a line."""
     return share / warmup if share < warmup else max(1.0 - share, 1e-3) / (1.0 - warmup)
 

@@ -1,0 +1,1 @@
+"""Classifiers of series, trained on real and synthetic ones."""
