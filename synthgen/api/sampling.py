@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from synthgen.errors import UsageError
 from synthgen.generation.model import Model, load
-from synthgen.generation.tables.targets import named_format
+from synthgen.generation.targets import named_format
 from synthgen.reporting import Reporter
 
 if TYPE_CHECKING:
     from synthgen.generation.folder import SampleResult
     from synthgen.generation.making import ShardsResult
-    from synthgen.generation.tables.files import TableResult
+    from synthgen.generation.onefile import FileResult
     from synthgen.generation.tables.model import TableModel
 
 
@@ -40,7 +40,7 @@ def sample(
     resume: bool = False,
     force: bool = False,
     reporter: Reporter | None = None,
-) -> SampleResult | TableResult:
+) -> SampleResult | FileResult:
     """Write samples to `out`; for samples in memory use `Model.sample`, `TableModel.sample`, `TableModel.complete`.
 
     Args:
@@ -94,7 +94,7 @@ def _refuse(options: dict[str, object], of: str) -> None:
 
 def _sample_rows(
     model: TableModel, out: str | Path, shared: dict[str, Any], *, format: str | None, **request: Any
-) -> TableResult:
+) -> FileResult:
     from synthgen.generation.tables.work import TableRequest, table_work
 
     named, packed = named_format(out)

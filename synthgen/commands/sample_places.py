@@ -46,7 +46,7 @@ def read_place(
     if shards is not None and shard_size is not None:
         raise UsageError("--shards and --shard-size both say how the set is cut: give one of them")
     from synthgen.generation.storage import is_remote, without_scheme
-    from synthgen.generation.tables.targets import named_format
+    from synthgen.generation.targets import named_format
 
     cut = shards is not None or shard_size is not None
     part = part_from_flag(shard) if shard else part_from_environment(os.environ, cut=cut)

@@ -15,7 +15,7 @@ from synthgen.errors import UsageError
 
 if TYPE_CHECKING:
     from synthgen.generation.making import ShardsResult
-    from synthgen.generation.tables.files import TableResult
+    from synthgen.generation.onefile import FileResult
     from synthgen.generation.tables.model import TableModel
     from synthgen.generation.tables.work import TableWork
 
@@ -98,7 +98,7 @@ def _check(console: Console, flags: TableFlags, place: Place) -> None:
     if place.stdout and (console.json or console.quiet or flags.resume or flags.force):
         raise UsageError("--out - writes the rows to stdout: --json, --quiet, --resume and --force have no place there")
     if not (place.stdout or place.in_shards):
-        from synthgen.generation.tables.targets import target_of
+        from synthgen.generation.targets import target_of
 
         target_of(place.out, place.format, place.packed).check(force=flags.force, resume=flags.resume)
 
@@ -157,7 +157,7 @@ def _show_plan(console: Console, model: TableModel, work: TableWork, place: Plac
     console.result(document, lambda: console.table(f"would {where}", ("", ""), rows), quiet=place.out)
 
 
-def _show_result(console: Console, model: TableModel, work: TableWork, result: TableResult) -> None:
+def _show_result(console: Console, model: TableModel, work: TableWork, result: FileResult) -> None:
     document = {
         "out": str(result.out),
         "file": str(result.file),

@@ -68,13 +68,16 @@ def weights_for(path: Path, layout: Any, tensors: Tensors) -> Tensors:
     expected = dict(layout.network.state_dict())
     for name in sorted(expected.keys() | weights.keys()):
         given, wanted = weights.get(name), expected.get(name)
-        same = given is not None and wanted is not None and given.shape == wanted.shape
-        if not same or given.is_floating_point() != wanted.is_floating_point():
+        if given is None or wanted is None or not _alike(given, wanted):
             raise SynthgenError(
                 f"{path}: the weights do not fit the network in its header ({name} does not)",
                 "the file was altered, or made by another version of synthgen",
             )
     return weights
+
+
+def _alike(given: torch.Tensor, wanted: torch.Tensor) -> bool:
+    return given.shape == wanted.shape and given.is_floating_point() == wanted.is_floating_point()
 
 
 def build_checked(path: Path, build: Any, tensors: Tensors, device: torch.device) -> Any:

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from synthgen.errors import StoppedError, SynthgenError, UsageError
+from synthgen.generation.fileshards import FileShardSet, open_file_set
 from synthgen.generation.folder import write_folder
 from synthgen.generation.numerics import encoder_versions
 from synthgen.generation.plan import SamplePlan
 from synthgen.generation.reading import read_pieces
 from synthgen.generation.shards import ShardSet, open_set, read_document
 from synthgen.generation.shardset import ShardedSet
-from synthgen.generation.storage import Store, is_remote, open_store, without_scheme
+from synthgen.generation.storage import is_remote, open_store, without_scheme
 from synthgen.generation.writers import SINGLE, check_format
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
@@ -51,14 +52,15 @@ def merge_samples(
     Without `out`, in place: the manifest of the whole and the card are written beside the shards. With `out`: every
     sample is read and written anew in `format` (by default the same); png, npz and idx become what one process would
     have written, byte for byte, parquet and webdataset keep the shards. Pixels are checked on the way.
-    Rows of a table become one file, as they were written.
+    Rows and sequences become one file, as they were written.
     Raises UsageError for shards of another plan, SynthgenError naming missing and damaged ones.
     """
     reporter = reporter or NullReporter()
     store = open_store(source)
     document = read_document(store)
-    if document.get("modality") == "tables":
-        return _rows(store, document, out, format, force, reporter, should_stop)
+    files = open_file_set(store, document)
+    if files is not None:
+        return _one_file(files, out, format, force, reporter, should_stop)
     target, _ = open_set(store)
     _check_apart(target.store.url, out)
     if target.plan.shards is None:
@@ -76,28 +78,25 @@ def merge_samples(
     return _result(str(out), target, plan)
 
 
-def _rows(
-    store: Store,
-    document: dict[str, Any],
+def _one_file(
+    target: FileShardSet,
     out: str | Path | None,
     format_: str | None,
     force: bool,
     reporter: Reporter,
     should_stop: ShouldStop,
 ) -> MergeResult:
-    """Rows of a table: described in place, or made one file."""
-    from synthgen.generation.tables.checking import merge_table
-    from synthgen.generation.tables.shards import open_table_set
+    """Rows or sequences: described in place, or made one file."""
+    from synthgen.generation.checking import merge_file
 
-    target = open_table_set(store, document)
     if target.plan.shards is None:
-        raise UsageError(f"{store.url} is one table already: it was not made in shards")
+        raise UsageError(f"{target.store.url} is one {target.contents.stem} already: it was not made in shards")
     if out is None:
         _in_place(target, reporter, should_stop)
-        return MergeResult(store.url, target.plan.format, target.plan.count, target.total, {})
+        return MergeResult(target.store.url, target.plan.format, target.plan.count, target.total, {})
     if is_remote(out):
-        raise UsageError("one table cannot be written to a URL", "give a local --out")
-    place, made, count = merge_table(
+        raise UsageError(f"one {target.contents.stem} cannot be written to a URL", "give a local --out")
+    place, made, count = merge_file(
         target, without_scheme(out), format=format_, force=force, reporter=reporter, should_stop=should_stop
     )
     return MergeResult(place, made, count, None, {})

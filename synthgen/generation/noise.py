@@ -9,13 +9,14 @@ from synthgen.errors import UsageError
 SEED_LIMIT = 2**64
 
 
-def noise(seed: int, keys: np.ndarray, shape: tuple[int, ...], draw: int = 0) -> np.ndarray:
+def noise(seed: int, keys: np.ndarray, shape: tuple[int, ...], draw: int | np.ndarray = 0) -> np.ndarray:
     """Standard normal noise, float32 (len(keys), *shape).
 
     Args:
         seed: 0 <= seed < 2^64; all 64 bits count.
         keys: sample numbers k >= 0, any order, repeats allowed.
-        draw: which noise of the sample: 0 is where it starts, 1, 2, ... are the fresh noises of its sampler.
+        draw: which noise of the sample: 0 is where it starts, 1, 2, ... are the fresh noises of its sampler. One number,
+            or one for each key.
 
     Each sample has a Philox-4x64 generator of its own, keyed by (seed, k) (Salmon et al. 2011); `draw` is the highest
     word of its counter, so that the streams cannot meet.
@@ -23,9 +24,9 @@ def noise(seed: int, keys: np.ndarray, shape: tuple[int, ...], draw: int = 0) ->
     if not 0 <= seed < SEED_LIMIT:
         raise UsageError(f"seed {seed} is out of range: it must lie between 0 and 2**64 - 1")
     out = np.empty((len(keys), *shape), np.float32)
-    for row, key in enumerate(keys):
+    for row, (key, number) in enumerate(zip(keys, np.broadcast_to(draw, len(keys)), strict=True)):
         words = np.array([seed, int(key)], np.uint64)
-        counter = np.array([0, 0, 0, draw], np.uint64)
+        counter = np.array([0, 0, 0, int(number)], np.uint64)
         generator = np.random.Generator(np.random.Philox(key=words, counter=counter))
         generator.standard_normal(out=out[row], dtype=np.float32)
     return out

@@ -44,23 +44,23 @@ class VerifyReport:
 def verify_samples(
     out: str | Path, *, reporter: Reporter | None = None, should_stop: ShouldStop = never_stop
 ) -> VerifyReport:
-    """Check the set at `out`, a folder, a URL, or a table in one file.
+    """Check the set at `out`, a folder, a URL, or rows or sequences in one file.
 
     Raises UsageError when there is no set, StoppedError on a signal.
     """
-    from synthgen.generation.tables.checking import is_table_set, verify_table
-    from synthgen.generation.tables.shards import open_table_set
+    from synthgen.generation.checking import verify_file
+    from synthgen.generation.fileshards import open_file_set
 
     reporter = reporter or NullReporter()
     if not is_remote(out) and Path(without_scheme(out)).is_file():
-        return verify_table(Path(without_scheme(out)))
+        return verify_file(Path(without_scheme(out)))
     store = open_store(out)
     document = read_document(store)
-    if is_table_set(document):
-        rows = open_table_set(store, document)
-        if rows.plan.shards is None:
-            return verify_table(Path(store.url))
-        return _verify_shards(rows, document, reporter, should_stop)
+    files = open_file_set(store, document)
+    if files is not None:
+        if files.plan.shards is None:
+            return verify_file(Path(store.url))
+        return _verify_shards(files, document, reporter, should_stop)
     target, _ = open_set(store)
     if target.plan.shards is None:
         return _verify_folder(target, document, reporter, should_stop)

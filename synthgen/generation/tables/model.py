@@ -19,8 +19,8 @@ from synthgen.generation.numerics import pinned
 from synthgen.generation.parallel import in_order, one_thread
 from synthgen.generation.tables.engine import Given, TableEngine, TableRecipe, recipe_of
 from synthgen.generation.tables.headers import build_codec, build_denoiser, parse_header
+from synthgen.generation.tables.joining import join_frames
 from synthgen.generation.tables.requests import Request, Where, read_request
-from synthgen.generation.tables.writing import join_frames
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 

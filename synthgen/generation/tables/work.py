@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from synthgen.errors import StoppedError, UsageError
+from synthgen.generation.onefile import FileResult, write_file
 from synthgen.generation.sharding import WHOLE, Part, shard_count
 from synthgen.generation.tables.completing import KnownCells, read_known
-from synthgen.generation.tables.files import TableResult, write_table
+from synthgen.generation.tables.contents import TableContents
 from synthgen.generation.tables.manifest import origin_of
 from synthgen.generation.tables.plan import TablePlan, plan_rows
 from synthgen.generation.tables.requests import Where
-from synthgen.generation.tables.targets import target_of
 from synthgen.generation.tables.writing import Encoder, RowEncoder, check_writable
+from synthgen.generation.targets import target_of
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 
@@ -107,6 +108,10 @@ class TableWork:
             return self.known.encoder(self.plan, self.model.schema)
         return RowEncoder(self.plan, self.model.schema)
 
+    def contents(self) -> TableContents:
+        """The rows as the contents of files."""
+        return TableContents(self.plan, origin_of(self.model), self.encoder())
+
     def to_file(
         self,
         out: str | Path,
@@ -115,14 +120,12 @@ class TableWork:
         resume: bool = False,
         reporter: Reporter | None = None,
         should_stop: ShouldStop = never_stop,
-    ) -> TableResult:
-        """Write all rows to a file, or to a table in the folder `out`; see `write_table`."""
-        return write_table(
+    ) -> FileResult:
+        """Write all rows to a file, or to a table in the folder `out`; see `write_file`."""
+        return write_file(
             target_of(out, self.plan.format, self.plan.packed),
-            self.plan,
-            origin_of(self.model),
+            self.contents(),
             lambda start: self.rows(start, self.plan.count),
-            self.encoder(),
             force=force,
             resume=resume,
             reporter=reporter,
@@ -139,11 +142,11 @@ class TableWork:
         should_stop: ShouldStop = never_stop,
     ) -> ShardsResult:
         """Write this part's shards to `out`, a folder or a URL; see `synthgen.generation.making.make_shards`."""
+        from synthgen.generation.fileshards import FileShardSet
         from synthgen.generation.making import make_shards
         from synthgen.generation.storage import open_store
-        from synthgen.generation.tables.shards import TableShardSet
 
-        target = TableShardSet(open_store(out), self.plan, origin_of(self.model), self.encoder())
+        target = FileShardSet(open_store(out), self.contents())
         return make_shards(
             target, self.rows, part, force=force, reporter=reporter, should_stop=should_stop, unit="rows"
         )

@@ -1,19 +1,15 @@
-"""Rows as bytes: pieces of a file that can be made one by one, and the file that they make together."""
+"""Rows as bytes: pieces of a file that can be made one by one."""
 
 from __future__ import annotations
 
 import gzip
-import hashlib
 import io
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from synthgen.errors import UsageError
-from synthgen.outputs import sync_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +22,6 @@ PIECE = 8192
 """Rows that are written at once, about: what a kill can cost."""
 _MOST_PIECES = 4096
 """Beyond that pieces are longer."""
-_COPY_BYTES = 4 * 2**20
 
 
 def check_writable(format_: str) -> None:
@@ -90,49 +85,3 @@ def parquet_bytes(frame: pd.DataFrame, schema: TableSchema) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(to_arrow(frame, schema), buffer)
     return buffer.getvalue()
-
-
-def join_pieces(pieces: Iterable[Path], target: Path, format_: str) -> tuple[str, int]:
-    """One file of pieces, in their order, flushed to disk. Returns its sha256 and size. Memory: one piece."""
-    target.unlink(missing_ok=True)
-    if format_ == "parquet":
-        _join_parquet(pieces, target)
-    else:
-        with target.open("xb") as out:
-            for piece in pieces:
-                with piece.open("rb") as file:
-                    _copy(file, out)
-    with target.open("rb+") as file:
-        os.fsync(file.fileno())
-        digest, size = hashlib.sha256(), 0
-        while data := file.read(_COPY_BYTES):
-            digest.update(data)
-            size += len(data)
-    sync_folder(target.parent)
-    return digest.hexdigest(), size
-
-
-def _join_parquet(pieces: Iterable[Path], target: Path) -> None:
-    import pyarrow.parquet as pq
-
-    writer = None
-    try:
-        for piece in pieces:
-            table = pq.read_table(piece)
-            writer = writer or pq.ParquetWriter(target, table.schema)
-            writer.write_table(table)
-    finally:
-        if writer is not None:
-            writer.close()
-
-
-def _copy(source: IO[bytes], out: IO[bytes]) -> None:
-    while data := source.read(_COPY_BYTES):
-        out.write(data)
-
-
-def join_frames(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """One frame with the rows of several."""
-    import pandas as pd
-
-    return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)

@@ -13,11 +13,12 @@ import pandas as pd
 import pytest
 
 from synthgen.errors import StoppedError, SynthgenError, UsageError
-from synthgen.generation.tables import files, writing
+from synthgen.generation import onefile as files
+from synthgen.generation.tables import writing
 from synthgen.generation.tables.model import TableModel, load_table_model
 from synthgen.generation.tables.plan import plan_from_dict
-from synthgen.generation.tables.targets import manifest_path
 from synthgen.generation.tables.work import TableRequest, table_work
+from synthgen.generation.targets import manifest_path
 from synthgen.generation.verify import verify_samples
 from synthgen.stopping import ShouldStop
 

@@ -105,8 +105,8 @@ def test_conditions_completion_and_stops_in_shards(model: TableModel, tmp_path: 
 
 
 def test_a_name_with_a_line_end_is_one_record() -> None:
-    from synthgen.generation.tables.checking import _below
+    from synthgen.generation.tables.joining import below
 
-    assert _below(b'a,"b\nc"\r\n1,2\r\n') == b"1,2\r\n"
-    assert _below(b'a,"b""\n"\n1,2\n') == b"1,2\n"
-    assert _below(b"a\n") == b"" and _below(b"a\r1\r") == b"1\r"
+    assert below(b'a,"b\nc"\r\n1,2\r\n') == b"1,2\r\n"
+    assert below(b'a,"b""\n"\n1,2\n') == b"1,2\n"
+    assert below(b"a\n") == b"" and below(b"a\r1\r") == b"1\r"

@@ -1,4 +1,4 @@
-"""Where a table of samples goes: a file with its manifest beside it, or a folder. Imports nothing heavy."""
+"""Where rows or sequences go: a file with its manifest beside it, or a folder. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from synthgen.data.classes import MANIFEST
 from synthgen.errors import UsageError
 from synthgen.outputs import check_output
 
-SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".pq": "parquet"}
+SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".parquet": "parquet", ".pq": "parquet", ".npz": "npz"}
+"""The formats that ends of names say; npz is of series only."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """out: as it was asked for. file: the table. folder: `out` is a folder with table, manifest and card."""
+    """out: as it was asked for. file: the data. folder: `out` is a folder with data, manifest and card."""
 
     out: Path
     file: Path
@@ -39,18 +40,18 @@ class Target:
             )
 
 
-def target_of(out: str | Path, format_: str, packed: bool = False) -> Target:
-    """The target that `out` names: a file when it ends like one, else a folder with a table in it."""
+def target_of(out: str | Path, format_: str, packed: bool = False, stem: str = "table") -> Target:
+    """The target that `out` names: a file when it ends like one, else a folder with one called `stem` in it."""
     path = Path(out)
     if named_format(path)[0] is not None:
         return Target(path, path, folder=False)
-    return Target(path, path / f"table.{format_}{'.gz' if packed else ''}", folder=True)
+    return Target(path, path / f"{stem}.{format_}{'.gz' if packed else ''}", folder=True)
 
 
 def named_format(out: str | Path) -> tuple[str | None, bool]:
     """The format that the end of a name says, and whether it says .gz; None for the name of a folder.
 
-    Raises UsageError for Parquet in gzip.
+    Raises UsageError for Parquet or npz in gzip.
     """
     path = Path(str(out).lower())
     packed = path.suffix == ".gz"
@@ -59,6 +60,8 @@ def named_format(out: str | Path) -> tuple[str | None, bool]:
         return None, False
     if packed and found == "parquet":
         raise UsageError(f"{out}: Parquet compresses its columns itself", "give --out FILE.parquet")
+    if packed and found == "npz":
+        raise UsageError(f"{out}: npz compresses its arrays itself", "give --out FILE.npz")
     return found, packed
 
 
