@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from synthgen.checkpoints import load_checkpoint, save_checkpoint
 from synthgen.downstream.classifier import load_classifier, save_classifier
 from synthgen.errors import SynthgenError
-from synthgen.generation.model import load
 from synthgen.generation.facts import CODEC_PREFIX
+from synthgen.generation.model import load
 from synthgen.generation.tables.model import TableModel
 from synthgen.models.classifier import build_classifier
 from synthgen.runs import list_checkpoints, resolve_run

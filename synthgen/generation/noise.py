@@ -15,8 +15,8 @@ def noise(seed: int, keys: np.ndarray, shape: tuple[int, ...], draw: int | np.nd
     Args:
         seed: 0 <= seed < 2^64; all 64 bits count.
         keys: sample numbers k >= 0, any order, repeats allowed.
-        draw: which noise of the sample: 0 is where it starts, 1, 2, ... are the fresh noises of its sampler. One number,
-            or one for each key.
+        draw: which noise of the sample: 0 is where it starts, 1, 2, ... are the fresh noises of its sampler; one
+            number, or one for each key.
 
     Each sample has a Philox-4x64 generator of its own, keyed by (seed, k) (Salmon et al. 2011); `draw` is the highest
     word of its counter, so that the streams cannot meet.

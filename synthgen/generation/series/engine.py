@@ -99,7 +99,8 @@ class SeriesEngine:
     ) -> torch.Tensor:
         """Encoded windows float32 (B, L, D) on the engine's device; known cells are exactly those of `given`.
 
-        keys, draws: int64 (B,), and piece: see `noise_number`. given: float32, known: bool (B, L, D), valid: bool (B, L).
+        keys, draws: int64 (B,), and piece: see `noise_number`. given: float32 and known: bool (B, L, D).
+        valid: bool (B, L).
         """
         shape = (self.window, self.dimensions)
 
