@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.generation.contents import open_contents
@@ -89,8 +90,8 @@ def merge_file(
     work = target.workspace.with_name(f".{target.file.name}.merging")
     work.parent.mkdir(parents=True, exist_ok=True)
     try:
-        shards = _whole_shards(source, reporter, should_stop)
-        contents.merge(_opened(source, shards), work)
+        names = [source.data_names(shard)[0] for shard in _whole_shards(source, reporter, should_stop)]
+        contents.merge([partial(store.open, name) for name in names], work)
         sha256, size = sha256_of_file(work)
         file = {"name": target.file.name, "bytes": size, "sha256": sha256}
         manifest = contents.single().describe(finished=True, count=plan.count, files=[file])
@@ -99,12 +100,6 @@ def merge_file(
     finally:
         work.unlink(missing_ok=True)
     return str(target.out), plan.format, plan.count
-
-
-def _opened(source: FileShardSet, shards: Iterator[int]) -> Iterator[IO[bytes]]:
-    for shard in shards:
-        with source.store.open(source.data_names(shard)[0]) as file:
-            yield file
 
 
 def _whole_shards(source: FileShardSet, reporter: Reporter, should_stop: ShouldStop) -> Iterator[int]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any, Protocol
 
 from synthgen.errors import SynthgenError
 from synthgen.generation.shardset import ShardPlan
+
+Opened = Callable[[], "AbstractContextManager[IO[bytes]]"]
+"""Opens a file to be read."""
 
 
 class FilePlan(ShardPlan, Protocol):
@@ -45,7 +49,7 @@ class Contents(Protocol):
     def assemble(self, pieces: Iterable[Path], target: Path) -> tuple[str, int]:
         """One file of pieces, in their order, flushed to disk: its sha256 and size. Memory: one piece."""
 
-    def merge(self, files: Iterator[IO[bytes]], target: Path) -> None:
+    def merge(self, files: Sequence[Opened], target: Path) -> None:
         """One file of whole files, in their order: what one process would have written."""
 
     def describe(self, *, finished: bool, **state: Any) -> bytes:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
+from synthgen.generation.contents import Opened
 from synthgen.generation.tables.card import table_card
 from synthgen.generation.tables.joining import join_frames, join_pieces, merge_files
 from synthgen.generation.tables.manifest import MODALITY, TableOrigin, describe, plan_and_origin
@@ -43,7 +44,7 @@ class TableContents:
     def assemble(self, pieces: Iterable[Path], target: Path) -> tuple[str, int]:
         return join_pieces(pieces, target, self.plan.format)
 
-    def merge(self, files: Iterator[IO[bytes]], target: Path) -> None:
+    def merge(self, files: Sequence[Opened], target: Path) -> None:
         merge_files(files, target, self.plan.format, packed=self.plan.packed)
 
     def describe(self, *, finished: bool, **state: Any) -> bytes:

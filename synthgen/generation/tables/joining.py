@@ -6,10 +6,11 @@ import gzip
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from synthgen.generation.contents import Opened
 from synthgen.outputs import sync_folder
 
 if TYPE_CHECKING:
@@ -70,14 +71,15 @@ def join_frames(frames: list[pd.DataFrame]) -> pd.DataFrame:
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
-def merge_files(files: Iterator[IO[bytes]], target: Path, format_: str, *, packed: bool) -> None:
+def merge_files(files: Sequence[Opened], target: Path, format_: str, *, packed: bool) -> None:
     """One file of files with rows, as one process would have written it; for Parquet, the same rows."""
     if format_ == "parquet":
         _merge_parquet(files, target)
         return
     with target.open("wb") as plain:
-        for number, file in enumerate(files):
-            _copy_rows(file, plain, packed=packed, names=number == 0)
+        for number, opened in enumerate(files):
+            with opened() as file:
+                _copy_rows(file, plain, packed=packed, names=number == 0)
 
 
 def _copy_rows(file: IO[bytes], out: IO[bytes], *, packed: bool, names: bool) -> None:
@@ -102,17 +104,18 @@ def below(text: bytes) -> bytes:
     return b""
 
 
-def _merge_parquet(files: Iterator[IO[bytes]], target: Path) -> None:
+def _merge_parquet(files: Sequence[Opened], target: Path) -> None:
     import pyarrow.parquet as pq
 
     writer = None
     try:
-        for file in files:
-            parts = pq.ParquetFile(file)
-            for index in range(parts.num_row_groups):
-                group = parts.read_row_group(index)
-                writer = writer or pq.ParquetWriter(target, group.schema)
-                writer.write_table(group)
+        for opened in files:
+            with opened() as file:
+                parts = pq.ParquetFile(file)
+                for index in range(parts.num_row_groups):
+                    group = parts.read_row_group(index)
+                    writer = writer or pq.ParquetWriter(target, group.schema)
+                    writer.write_table(group)
     finally:
         if writer is not None:
             writer.close()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.generation.numerics import numerics, table_versions
+from synthgen.generation.plans import MOST, ItemPlan, check_shards
 from synthgen.generation.tables.engine import TableRecipe
 from synthgen.generation.tables.requests import Where, conditions_of
 
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from synthgen.generation.tables.model import TableModel
 
 FORMATS = ("csv", "tsv", "parquet")
-_MOST = 10**12
-"""Rows that a manifest may claim."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +33,7 @@ class Completion:
 
 
 @dataclass(frozen=True)
-class TablePlan:
+class TablePlan(ItemPlan):
     """What will be made: everything the bytes depend on, and nothing else.
 
     where: conditions as they were written. balance: the column whose values take turns. escape: cells that a
@@ -60,25 +57,9 @@ class TablePlan:
     numerics: dict[str, str | int | bool]
     shards: int | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
-
     @property
-    def sha256(self) -> str:
-        """What the manifests of shards that belong together share."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
-
-    def bounds(self, shard: int) -> tuple[int, int]:
-        """First row and the one after the last of a shard; both are bounds of blocks, or the end."""
-        shards, size = self.shards or 1, self.recipe.block_size
-        blocks = -(-self.count // size)
-        first, last = shard * blocks // shards, (shard + 1) * blocks // shards
-        return first * size, min(last * size, self.count)
-
-    @property
-    def suffix(self) -> str:
-        """How a file of this plan ends."""
-        return f".{self.format}" + (".gz" if self.packed else "")
+    def block(self) -> int:
+        return self.recipe.block_size
 
 
 def plan_from_dict(values: dict[str, Any]) -> TablePlan:
@@ -94,7 +75,7 @@ def plan_from_dict(values: dict[str, Any]) -> TablePlan:
             }
         )
         sizes = (plan.count, plan.recipe.block_size, 1 if plan.shards is None else plan.shards)
-        if not all(isinstance(size, int) and 1 <= size <= _MOST for size in sizes):
+        if not all(isinstance(size, int) and 1 <= size <= MOST for size in sizes):
             raise ValueError("count {}, block size {}, shards {}".format(*sizes))
         if plan.format not in FORMATS or not isinstance(plan.packed, bool):
             raise ValueError(f"format {plan.format!r}")
@@ -127,13 +108,7 @@ def plan_rows(
         raise UsageError(f"rows are not written as {format}", f"known formats: {', '.join(FORMATS)}")
     recipe = recipe or model.recipe()
     model.request(where, balance)  # every word of it is understood, or refused here
-    blocks = -(-count // recipe.block_size)
-    if shards is not None and not 1 <= shards <= blocks:
-        raise UsageError(
-            f"{count:,} rows are {blocks:,} block(s) of {recipe.block_size:,}: between 1 and {blocks:,} shards are "
-            f"possible, not {shards:,}",
-            "a block is what the network computes at once; ask for fewer shards or more rows",
-        )
+    check_shards(count, recipe.block_size, shards, "rows")
     return TablePlan(
         model.sha256,
         count,

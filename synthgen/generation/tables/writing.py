@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 from synthgen.errors import UsageError
+from synthgen.generation.plans import ItemPlan
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,7 +40,7 @@ def piece_rows(plan: TablePlan, rows: int) -> int:
     return size
 
 
-def schema_of(plan: TablePlan, schema: TableSchema) -> TableSchema:
+def schema_of(plan: ItemPlan, schema: TableSchema) -> TableSchema:
     """The schema with the separator that the plan's format asks for; CSV keeps the input's, unless that is a tab."""
     separator = {"tsv": "\t", "csv": ","}.get(plan.format)
     own = schema.format.get("separator") if schema.format.get("kind") == "text" else None
@@ -58,7 +59,7 @@ class Encoder(Protocol):
 class RowEncoder:
     """Rows as the training data were written."""
 
-    def __init__(self, plan: TablePlan, schema: TableSchema) -> None:
+    def __init__(self, plan: ItemPlan, schema: TableSchema) -> None:
         check_writable(plan.format)
         self.plan, self.schema = plan, schema_of(plan, schema)
 
