@@ -101,7 +101,7 @@ def explain(
         _refuse(of_rows | {"--test": test}, "tables", f"{run} is a model of images")
         names = ("trajectory",) if names is None else names
         check_methods(names)
-        console.loading("torch", "diffusers")
+        console.loading("torch")
         from synthgen.explain.run import Request, explain_to_folder
         from synthgen.generation.model import load_image_model
 

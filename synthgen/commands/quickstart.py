@@ -57,7 +57,7 @@ def quickstart(
         if dry_run:
             _show_plan(console, plan)
             return
-        console.loading("torch", "diffusers")
+        console.loading("torch")
         from synthgen.quickstart.run import quickstart as quickstart_core
 
         with stoppable(resume_command()) as stop:

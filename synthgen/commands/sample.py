@@ -170,7 +170,7 @@ def sample(
         request = read_request(64 if count is None else count, out or "synthetic", chosen, shards, shard_size, shard)
         if not request.in_shards:
             check_output(Path(request.out), force=force, resume=resume)
-        console.loading("torch", "diffusers")
+        console.loading("torch")
         from synthgen.generation.model import load_image_model
         from synthgen.generation.plan import plan_samples
 

@@ -119,7 +119,7 @@ def train(
         run = out or Path("runs") / name
         if speaks:
             check_output(run, force=force, resume=resume)
-        console.loading(*(("torch", "diffusers") if settings.modality == "images" else ("torch",)))
+        console.loading("torch")
         from synthgen.training.run import load_data
         from synthgen.training.run import train as train_core
         from synthgen.training.together import together

@@ -60,7 +60,7 @@ class DataConfig(Section):
 
 
 class ModelConfig(Section):
-    """The network: a U-Net of diffusers (`UNet2DModel`)."""
+    """The network: a U-Net, with the weights of diffusers' `UNet2DModel`."""
 
     channels: tuple[Annotated[int, Field(ge=8, le=2048)], ...] = Field(
         (32, 64, 64), min_length=1, max_length=6, description="feature channels per resolution, finest first"

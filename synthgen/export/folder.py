@@ -14,6 +14,7 @@ from synthgen.export.card import model_card
 from synthgen.export.schedulers import SchedulerPlan, plan_scheduler
 from synthgen.generation.engine import Recipe
 from synthgen.generation.model import Model
+from synthgen.models.images import unet_arguments
 from synthgen.outputs import atomic_write
 
 PIPELINE = ("pipeline", "SynthgenPipeline")
@@ -36,7 +37,7 @@ def write_folder(model: Model, recipe: Recipe, plan: SchedulerPlan, folder: Path
 
     usage_name: the folder's name in the card's examples.
     """
-    unet: Any = model.denoiser.network.unet
+    unet = _theirs(model)
     unet.save_pretrained(folder / "unet", safe_serialization=True)
     for weights in (folder / "unet").glob("*.safetensors"):
         weights.chmod(0o644)  # saved readable for the owner alone
@@ -50,6 +51,15 @@ def write_folder(model: Model, recipe: Recipe, plan: SchedulerPlan, folder: Path
         model.header, recipe, _usage(model, recipe, plan, usage_name), library="diffusers", limits=_limits(plan)
     )
     atomic_write(folder / "README.md", card.encode())
+
+
+def _theirs(model: Model) -> Any:
+    """diffusers' own class with the model's weights, which have the same names there."""
+    shape = (model.codec.height, model.codec.width, model.codec.channels)
+    unet = diffusers.UNet2DModel(**unet_arguments(model.config.model, shape, len(model.class_names)))
+    network: Any = model.denoiser.network
+    unet.load_state_dict(network.unet.state_dict())
+    return unet.eval()
 
 
 def _index(model: Model, recipe: Recipe, plan: SchedulerPlan) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The network for images: diffusers' `UNet2DModel`, by class or unconditional."""
+"""The network for images: a U-Net with the weights of diffusers' `UNet2DModel`, by class or unconditional."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from torch import nn
 
 from synthgen.config.schema import ModelConfig
 from synthgen.errors import UsageError
+from synthgen.models.unet import UNet
 
 
 class ImageNetwork(nn.Module):
-    """`UNet2DModel` behind the `Network` contract: (x (B, C, H, W), time (B,), labels (B,) or None) -> like x.
+    """A U-Net behind the `Network` contract: (x (B, C, H, W), time (B,), labels (B,) or None) -> like x.
 
     A conditional network has one embedding more than there are classes: the last one is the null class.
     """
 
-    def __init__(self, unet: nn.Module) -> None:
+    def __init__(self, unet: UNet) -> None:
         super().__init__()
         self.unet = unet
 
     def forward(self, x: torch.Tensor, time: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
-        output: torch.Tensor = self.unet(x, time, class_labels=labels, return_dict=False)[0]
+        output: torch.Tensor = self.unet(x, time, labels)
         return output
 
 
@@ -34,7 +35,7 @@ def fitting_size(config: ModelConfig, height: int, width: int) -> tuple[int, int
 
 
 def unet_arguments(config: ModelConfig, shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
-    """Arguments of `UNet2DModel` for images of `shape` (H, W, C); `num_classes` 0 means unconditional.
+    """Arguments of diffusers' `UNet2DModel` for images of `shape` (H, W, C); `num_classes` 0 means unconditional.
 
     Raises: UsageError when H or W is not divisible by 2^(levels - 1), which the U-Net's skips need.
     """
@@ -81,10 +82,18 @@ def unet_arguments(config: ModelConfig, shape: tuple[int, int, int], num_classes
 
 def build_network(config: ModelConfig, shape: tuple[int, int, int], num_classes: int) -> ImageNetwork:
     """A freshly initialised network; see `unet_arguments`."""
-    from diffusers import UNet2DModel
-
-    unet = UNet2DModel(**unet_arguments(config, shape, num_classes))
+    arguments = unet_arguments(config, shape, num_classes)
+    unet = UNet(
+        arguments["in_channels"],
+        config.channels,
+        config.layers_per_block,
+        [kind.startswith("Attn") for kind in arguments["down_block_types"]],
+        config.attention_head_dim,
+        config.norm_groups,
+        config.dropout,
+        arguments["num_class_embeds"],
+    )
     # An output of zero at the start makes the first x0_hat the preconditioner's own guess: a calm first step.
-    nn.init.zeros_(unet.conv_out.weight)
-    nn.init.zeros_(unet.conv_out.bias)
+    for weight in unet.conv_out.parameters():
+        nn.init.zeros_(weight)
     return ImageNetwork(unet)
