@@ -1,4 +1,4 @@
-"""Several numbers of real images side by side."""
+"""Several numbers of real images or series side by side."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def curve_section(results: Sequence[Augmentation]) -> Section:
         results[0].variants[name].label: (sizes, [100 * (1 - one.variants[name].mean) for one in results])
         for name in names
     }
-    chart = line_chart(
-        curves, x_label="real training images", y_label="test error in %", log_x=True, log_y=True, title="test error"
-    )
+    unit = results[0].unit
+    x_label = f"real training {unit}"
+    chart = line_chart(curves, x_label=x_label, y_label="test error in %", log_x=True, log_y=True, title="test error")
     rows = []
     for one in results:
         second = one.headline_classical
@@ -33,9 +33,9 @@ def curve_section(results: Sequence[Augmentation]) -> Section:
                 "leak-free" if one.leak.clean else one.leak.status,
             ]
         )
-    columns = ["real images", *(results[0].variants[name].label for name in names)]
+    columns = [f"real {unit}", *(results[0].variants[name].label for name in names)]
     return section(
-        "Over the number of real images",
-        figure(chart, "Share of the test images read wrong, both axes logarithmic: lower is better."),
+        f"Over the number of real {unit}",
+        figure(chart, f"Share of the test {unit} read wrong, both axes logarithmic: lower is better."),
         table([*columns, "synthetic added", "added to classical", "generator"], rows),
     )

@@ -57,9 +57,9 @@ def render_report(results: Augmentation | Sequence[Augmentation], *, command_lin
     return page("Do the synthetic images help?", sections, lead=lead, footer=footer, style=style)
 
 
-def augmentation_sections(result: Augmentation, *, titled: bool = False) -> list[Section]:
-    """The page's parts on one number of real images."""
-    title = f"{result.real_count:,} real images" if titled else "The figures"
+def augmentation_sections(result: Augmentation, *, titled: bool = False, title: str | None = None) -> list[Section]:
+    """The page's parts on one number of real images or series."""
+    title = title or (f"{result.real_count:,} real {result.unit}" if titled else "The figures")
     tones = {"clean": "good", "unknown": "warn"}
     leak = f"Leak check: {result.leak.message}."
     if result.leak.refused:

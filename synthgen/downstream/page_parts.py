@@ -58,7 +58,7 @@ def figures(result: Augmentation) -> Markup:
     parts = [_bars(result, variants, "accuracy"), _table(result, variants, "accuracy")]
     if result.rare and variants[0].rare_recall is not None:
         names = ", ".join(result.rare)
-        parts.append(paragraph(f"The rare classes alone ({names}): share of their test images read right."))
+        parts.append(paragraph(f"The rare classes alone ({names}): share of their test {result.unit} read right."))
         parts += [_bars(result, variants, "rare_recall"), _table(result, variants, "rare_recall")]
     return group(*parts)
 
@@ -84,13 +84,13 @@ def _bars(result: Augmentation, variants: list[Variant], measure: Measure) -> Ma
         digits=4,
         title=f"{what} by what the classifier was trained on",
     )
-    text = f"{what[0].upper()}{what[1:]}, real test images. The axis begins at {low:.1f} %."
+    text = f"{what[0].upper()}{what[1:]}, real test {result.unit}. The axis begins at {low:.1f} %."
     return figure(bars, f"{text} Whisker: one deviation between seeds.")
 
 
 def _table(result: Augmentation, variants: list[Variant], measure: Measure) -> Markup:
     bases = baselines(result.variants)
-    columns = ["trained on", "images", "accuracy" if measure == "accuracy" else "rare recall"]
+    columns = ["trained on", result.unit, "accuracy" if measure == "accuracy" else "rare recall"]
     for base in bases:
         columns += [f"against {result.variants[base].label}: points (95 %)", "verdict"]
     rows = []
@@ -103,7 +103,7 @@ def _table(result: Augmentation, variants: list[Variant], measure: Measure) -> M
 
 
 def ratios(result: Augmentation) -> list[Markup]:
-    """Accuracy over synthetic images per real one, when there were several amounts."""
+    """Accuracy over synthetic ones per real one, when there were several amounts."""
     curves: dict[str, tuple[list[float], list[float]]] = {}
     for one in result.variants.values():
         if "_ratio_" not in one.name:
@@ -117,12 +117,12 @@ def ratios(result: Augmentation) -> list[Markup]:
     base = result.variants[baselines(result.variants)[-1]]
     chart = line_chart(
         curves,
-        x_label="synthetic images per real image",
+        x_label=f"synthetic {result.unit} per real {result.unit[:-1]}",
         y_label="test accuracy in %",
         log_x=True,
         reference=(base.label, 100 * base.mean),
     )
-    return [figure(chart, f"Accuracy over the amount of synthetic images; dashed: {base.label}.")]
+    return [figure(chart, f"Accuracy over the amount of synthetic {result.unit}; dashed: {base.label}.")]
 
 
 def filtering(result: Augmentation) -> list[Markup]:
@@ -162,12 +162,13 @@ def by_class(result: Augmentation) -> Markup:
         for i, name in enumerate(result.class_names)
     ]
     return details(
-        "recall of every class", table(["class", "real training images", *(one.label for one in variants)], rows)
+        "recall of every class",
+        table(["class", f"real training {result.unit}", *(one.label for one in variants)], rows),
     )
 
 
 def confusions(result: Augmentation) -> Markup:
-    """A confusion table per variant, folded away: shares of each class's test images."""
+    """A confusion table per variant, folded away: shares of what is tested of each class."""
     if len(result.class_names) > _MOST_CLASSES:
         return paragraph("The confusion of all classes is in augmentation.json.")
     parts = []
@@ -186,6 +187,8 @@ def calibration(result: Augmentation) -> Markup:
         [_whole(one.label), spread(one.calibration_error, one.calibration_deviation), percent(1 - one.mean)]
         for one in result.variants.values()
     ]
+    if all(one.calibration_error is None for one in result.variants.values()):
+        return paragraph("This classifier's answers are no probabilities: there is no calibration error.")
     return details(
         "calibration", paragraph(ECE_DEFINITION), table(["trained on", "calibration error", "error rate"], rows)
     )

@@ -18,11 +18,11 @@ from synthgen.downstream.variants import KINDS, PLAIN
 Measure = Literal["accuracy", "rare_recall"]
 
 _OPENINGS = {
-    ("both", "real"): "Adding the synthetic images",
-    ("both_classical", "real_classical"): "On top of classical augmentation, adding the synthetic images",
-    ("filled", "real"): "Filling up the rare classes with synthetic images",
+    ("both", "real"): "Adding the synthetic {unit}",
+    ("both_classical", "real_classical"): "On top of classical augmentation, adding the synthetic {unit}",
+    ("filled", "real"): "Filling up the rare classes with synthetic {unit}",
     ("filled_classical", "repeated_classical"): "With classical augmentation, filling up the rare classes with "
-    "synthetic images instead of repeating their real ones",
+    "synthetic {unit} instead of repeating their real ones",
 }
 """How a sentence on a comparison of these kinds begins."""
 
@@ -62,7 +62,8 @@ class Variant:
     images: in the training set, repetitions included. accuracies: share of the test images read right, one per seed.
     deviation: between seeds, None for one seed. recalls: per class, mean over seeds, with `recall_deviations` between
     seeds; None without test images of it. confusion: int64 (K, K), row: class, column: read as, summed over seeds.
-    calibration_error: ECE, mean over seeds. rare_recall: share of the test images of rare classes read right.
+    calibration_error: ECE, mean over seeds, None where answers are no probabilities. rare_recall: share of the
+    test images of rare classes read right.
     """
 
     name: str
@@ -77,20 +78,24 @@ class Variant:
     recalls: tuple[float | None, ...]
     recall_deviations: tuple[float | None, ...]
     confusion: np.ndarray
-    calibration_error: float
+    calibration_error: float | None
     calibration_deviation: float | None
     rare_recall: float | None = None
     rare_deviation: float | None = None
 
-    def to_dict(self, class_names: tuple[str, ...]) -> dict[str, Any]:
+    def to_dict(self, class_names: tuple[str, ...], unit: str = "images") -> dict[str, Any]:
         """JSON-ready; per class by its name."""
-        values = {key: value for key, value in vars(self).items() if key not in ("name", "confusion")}
-        return values | {
-            "accuracies": list(self.accuracies),
-            "recalls": dict(zip(class_names, self.recalls, strict=True)),
-            "recall_deviations": dict(zip(class_names, self.recall_deviations, strict=True)),
-            "confusion": self.confusion.tolist(),
-        }
+        values = {key: value for key, value in vars(self).items() if key not in ("name", "confusion", "images")}
+        return (
+            {unit: self.images}
+            | values
+            | {
+                "accuracies": list(self.accuracies),
+                "recalls": dict(zip(class_names, self.recalls, strict=True)),
+                "recall_deviations": dict(zip(class_names, self.recall_deviations, strict=True)),
+                "confusion": self.confusion.tolist(),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ class Comparison:
     difference: Difference
     measure: Measure = "accuracy"
     labels: tuple[str, str] = ("", "")
+    unit: str = "images"
 
     @property
     def amount(self) -> str:
@@ -121,10 +127,10 @@ class Comparison:
         how = f" ({how})" if how else ""
         if pair == ("synthetic", "real"):
             said = {"helps": "beats", "hurts": "is behind", "no difference": "is not told apart from"}[verdict]
-            return f"Training on synthetic images{how} alone {said} training on real ones ({self.amount})."
+            return f"Training on synthetic {self.unit}{how} alone {said} training on real ones ({self.amount})."
         if pair in _OPENINGS:
             said = verdict if verdict != "no difference" else "makes no difference that could be shown"
-            return f"{_OPENINGS[pair]}{how} {said} ({self.amount})."
+            return f"{_OPENINGS[pair].format(unit=self.unit)}{how} {said} ({self.amount})."
         said = {"helps": "better", "hurts": "worse", "no difference": "no difference that could be shown"}[verdict]
         return f"{self.labels[0]} against {self.labels[1]}: {said} ({self.amount})."
 
@@ -157,31 +163,36 @@ class Best:
     real_mean: float
     tried: int
     difference: Difference
+    unit: str = "images"
 
     @property
     def sentence(self) -> str:
         low, high = 100 * self.difference.low, 100 * self.difference.high
         real = ""
         if self.real_mean > self.against_mean:
-            real = f" Real images alone reach {100 * self.real_mean:.2f} %, more than with classical augmentation."
+            real = f" Real {self.unit} alone reach {100 * self.real_mean:.2f} %, more than with classical augmentation."
         word = {
             "helps": "beats classical augmentation",
             "hurts": "is behind classical augmentation",
             "no difference": "is not told apart from classical augmentation",
         }[self.difference.verdict]
         return (
-            f"The best of {self.tried} variants with synthetic images, {self.label} ({100 * self.mean:.2f} %), {word} "
-            f"({100 * self.against_mean:.2f} %): {100 * self.difference.value:+.2f} points, interval {low:+.2f} to "
-            f"{high:+.2f}, widened for {self.tried} tries (Bonferroni).{real}"
+            f"The best of {self.tried} variants with synthetic {self.unit}, {self.label} ({100 * self.mean:.2f} %), "
+            f"{word} ({100 * self.against_mean:.2f} %): {100 * self.difference.value:+.2f} points, interval {low:+.2f} "
+            f"to {high:+.2f}, widened for {self.tried} tries (Bonferroni).{real}"
         )
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"verdict": self.difference.verdict, "sentence": self.sentence}
+        found = {key: value for key, value in asdict(self).items() if key != "unit"}
+        return found | {"verdict": self.difference.verdict, "sentence": self.sentence}
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The result at one number of real images; `to_dict` is what --json prints. rare: names of rare classes."""
+    """The result at one number of real images; `to_dict` is what --json prints.
+
+    rare: names of rare classes. unit: what is classified, in the plural.
+    """
 
     real_count: int
     synthetic_count: int
@@ -197,6 +208,7 @@ class Augmentation:
     warnings: tuple[str, ...]
     filter: FilterReport | None = None
     rare: tuple[str, ...] = ()
+    unit: str = "images"
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -249,7 +261,7 @@ class Augmentation:
             "verdict_against_classical": second.difference.verdict if second else None,
             "sentence_against_classical": second.sentence if second else None,
             "best": self.best.to_dict() if self.best else None,
-            "variants": {name: one.to_dict(self.class_names) for name, one in self.variants.items()},
+            "variants": {name: one.to_dict(self.class_names, self.unit) for name, one in self.variants.items()},
             "comparisons": [one.to_dict() for one in self.comparisons],
             "leak": self.leak.to_dict(),
             "leak_free": self.leak.clean,

@@ -3,27 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
-from synthgen.data.dataset import ImageData
 from synthgen.downstream.result import Best, Comparison, Measure, Variant
 from synthgen.downstream.statistics import calibration_error, confusion_matrix, deviation, paired_difference
 from synthgen.downstream.store import Answers
-from synthgen.downstream.variants import KINDS, TrainingSet
+from synthgen.downstream.variants import KINDS, Mixture
+
+
+class Labelled(Protocol):
+    """What is tested on: images or series."""
+
+    @property
+    def labels(self) -> np.ndarray | None: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    def __len__(self) -> int: ...
+
 
 Hits = dict[str, np.ndarray]
 """Variant -> which test images the classifier of each seed read right: bool (seeds, test images)."""
 
 
-def describe(data: TrainingSet, answers: list[Answers], test: ImageData, rare: tuple[str, ...]) -> Variant:
-    """The figures of one variant."""
+def describe(data: Mixture, answers: list[Answers], test: Labelled, rare: tuple[str, ...]) -> Variant:
+    """The figures of one variant. Answers without confidence (NaN) have no calibration error."""
     labels = test.labels
     assert labels is not None
     hits = np.stack([one.read == labels for one in answers])
     accuracies = hits.mean(axis=1)
     recalls = [hits[:, labels == label].mean(axis=1) if np.any(labels == label) else None for label in _range(test)]
-    errors = np.array([calibration_error(row, one.confidence) for row, one in zip(hits, answers, strict=True)])
+    sure = not any(np.isnan(one.confidence).any() for one in answers)
+    errors = np.array(
+        [calibration_error(row, one.confidence) if sure else np.nan for row, one in zip(hits, answers, strict=True)]
+    )
     rare_hits = hits[:, rare_images(test, rare)].mean(axis=1) if rare else None
     return Variant(
         data.name,
@@ -31,25 +47,25 @@ def describe(data: TrainingSet, answers: list[Answers], test: ImageData, rare: t
         data.kind.name,
         data.ratio,
         data.filtered,
-        len(data.images),
+        data.size,
         tuple(float(value) for value in accuracies),
         float(accuracies.mean()),
         deviation(accuracies),
         tuple(None if one is None else float(one.mean()) for one in recalls),
         tuple(None if one is None else deviation(one) for one in recalls),
         np.sum([confusion_matrix(labels, one.read, len(test.class_names)) for one in answers], axis=0),
-        float(errors.mean()),
-        deviation(errors),
+        float(errors.mean()) if sure else None,
+        deviation(errors) if sure else None,
         None if rare_hits is None else float(rare_hits.mean()),
         None if rare_hits is None else deviation(rare_hits),
     )
 
 
-def _range(test: ImageData) -> range:
+def _range(test: Labelled) -> range:
     return range(len(test.class_names))
 
 
-def rare_images(test: ImageData, rare: tuple[str, ...]) -> np.ndarray:
+def rare_images(test: Labelled, rare: tuple[str, ...]) -> np.ndarray:
     """Which test images are of a rare class: bool (N,)."""
     assert test.labels is not None
     return np.isin(test.labels, [test.class_names.index(name) for name in rare])
@@ -61,7 +77,9 @@ def baselines(variants: dict[str, Variant]) -> list[str]:
     return ["real", *classical[:1]]
 
 
-def compare(variants: dict[str, Variant], hits: Hits, test: ImageData, rare: tuple[str, ...]) -> Iterator[Comparison]:
+def compare(
+    variants: dict[str, Variant], hits: Hits, test: Labelled, rare: tuple[str, ...], unit: str = "images"
+) -> Iterator[Comparison]:
     """Every variant against each baseline, and every filtered one against its unfiltered twin."""
     parts: list[tuple[Measure, np.ndarray]] = [("accuracy", np.ones(len(test), bool))]
     if rare and rare_images(test, rare).any():
@@ -69,7 +87,7 @@ def compare(variants: dict[str, Variant], hits: Hits, test: ImageData, rare: tup
     for measure, chosen in parts:
         for name, against in _pairs(variants):
             found = paired_difference(hits[against][:, chosen], hits[name][:, chosen])
-            yield Comparison(name, against, found, measure, (variants[name].label, variants[against].label))
+            yield Comparison(name, against, found, measure, (variants[name].label, variants[against].label), unit)
 
 
 def _pairs(variants: dict[str, Variant]) -> Iterator[tuple[str, str]]:
@@ -80,7 +98,7 @@ def _pairs(variants: dict[str, Variant]) -> Iterator[tuple[str, str]]:
             yield name, name.removesuffix("_filtered")
 
 
-def best_variant(variants: dict[str, Variant], hits: Hits) -> Best | None:
+def best_variant(variants: dict[str, Variant], hits: Hits, unit: str = "images") -> Best | None:
     """The best variant with synthetic images against classical augmentation; None where that was not trained.
 
     The interval is widened for the number of variants tried (Bonferroni), because the choice is made on the very test
@@ -93,4 +111,4 @@ def best_variant(variants: dict[str, Variant], hits: Hits) -> Best | None:
     best = max(tried, key=lambda name: variants[name].mean)
     found = paired_difference(hits[against], hits[best], level=1 - 0.05 / len(tried))
     one, base = variants[best], variants[against]
-    return Best(best, one.label, one.mean, against, base.mean, variants["real"].mean, len(tried), found)
+    return Best(best, one.label, one.mean, against, base.mean, variants["real"].mean, len(tried), found, unit)

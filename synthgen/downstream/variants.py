@@ -1,4 +1,4 @@
-"""What the classifiers are trained on: real images, changed ones, synthetic ones, and their mixtures."""
+"""What the classifiers are trained on: real images or series, changed ones, synthetic ones, and their mixtures."""
 
 from __future__ import annotations
 
@@ -48,16 +48,32 @@ IMBALANCED = ("real", "repeated", "repeated_classical", "filled", "filled_classi
 
 
 @dataclass(frozen=True)
-class TrainingSet:
-    """One variant's images. ratio: synthetic per real image, None for all there are; filtered: the samples were."""
+class Mixture:
+    """What a variant is made of: positions in the real set and in a pool of synthetic ones, either may be empty.
+
+    ratio: synthetic per real one, None for all there are; filtered: the samples were.
+    """
 
     kind: Kind
-    images: np.ndarray = field(repr=False)
-    labels: np.ndarray = field(repr=False)
+    real: np.ndarray = field(repr=False)
+    synthetic: np.ndarray = field(repr=False)
     name: str
     label: str
     ratio: float | None = None
     filtered: bool = False
+
+    @property
+    def size(self) -> int:
+        """Members, repetitions included."""
+        return len(self.real) + len(self.synthetic)
+
+
+@dataclass(frozen=True)
+class TrainingSet(Mixture):
+    """A mixture of images."""
+
+    images: np.ndarray = field(repr=False, default_factory=lambda: np.empty(0))
+    labels: np.ndarray = field(repr=False, default_factory=lambda: np.empty(0))
 
 
 def training_sets(
@@ -66,44 +82,58 @@ def training_sets(
     pools: dict[bool, ImageData],
     ratios: tuple[float | None, ...],
 ) -> Iterator[TrainingSet]:
-    """The variants in order. pools: synthetic images by whether they were filtered, the unfiltered first.
+    """The images of `mixtures`."""
+    assert real.labels is not None
+    for one in mixtures(kinds, real.labels, {key: _labels(pool) for key, pool in pools.items()}, ratios):
+        parts = [(real.images[one.real], real.labels[one.real])]
+        if len(one.synthetic):
+            pool = pools[one.filtered]
+            parts.append((pool.images[one.synthetic], _labels(pool)[one.synthetic]))
+        images, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
+        yield TrainingSet(**vars(one), images=images, labels=labels)
 
-    A ratio that asks for more synthetic images than there are takes all of them.
+
+def _labels(data: ImageData) -> np.ndarray:
+    assert data.labels is not None
+    return data.labels
+
+
+def mixtures(
+    kinds: tuple[str, ...], labels: np.ndarray, pools: dict[bool, np.ndarray], ratios: tuple[float | None, ...]
+) -> Iterator[Mixture]:
+    """The variants in order. labels: of the real ones; pools: of the synthetic ones by whether they were filtered.
+
+    The unfiltered come first. A ratio that asks for more synthetic ones than there are takes all of them.
     """
     for name in kinds:
         kind = KINDS[name]
         if kind.synthetic == "none":
-            yield _assemble(kind, real, None, None, False, False)
+            yield _mix(kind, labels, None, None, False, False)
             continue
         amounts = ratios if name in ("both", "both_classical") else (None,)
         for filtered, pool in pools.items():
             for ratio in amounts:
-                yield _assemble(kind, real, pool, ratio, filtered, len(amounts) > 1)
+                yield _mix(kind, labels, pool, ratio, filtered, len(amounts) > 1)
 
 
-def _assemble(
-    kind: Kind, real: ImageData, pool: ImageData | None, ratio: float | None, filtered: bool, several: bool
-) -> TrainingSet:
-    assert real.labels is not None
-    parts = []
+def _mix(
+    kind: Kind, labels: np.ndarray, pool: np.ndarray | None, ratio: float | None, filtered: bool, several: bool
+) -> Mixture:
+    real = synthetic = np.empty(0, np.int64)
     if kind.real != "none":
-        chosen = np.arange(len(real)) if kind.real == "all" else repeated(real.labels)
-        parts.append((real.images[chosen], real.labels[chosen]))
+        real = np.arange(len(labels)) if kind.real == "all" else repeated(labels)
     if pool is not None:
-        assert pool.labels is not None
         if kind.synthetic == "rare":
-            index = filling(real.labels, pool.labels)
+            synthetic = filling(labels, pool)
         else:
-            wanted = len(pool) if ratio is None else max(1, round(ratio * len(real)))
-            index = stratified_subset(pool.labels, len(pool), wanted)
-        parts.append((pool.images[index], pool.labels[index]))
+            wanted = len(pool) if ratio is None else max(1, round(ratio * len(labels)))
+            synthetic = stratified_subset(pool, len(pool), wanted)
     shown = "all" if ratio is None else f"{ratio:g}"
     name = kind.name + (f"_ratio_{shown}" if several else "") + ("_filtered" if filtered else "")
     label = (
         kind.label + (f", {shown} : 1" if several and ratio is not None else "") + (", filtered" if filtered else "")
     )
-    images, labels = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return TrainingSet(kind, images, labels, name, label, ratio, filtered)
+    return Mixture(kind, real, synthetic, name, label, ratio, filtered)
 
 
 def repeated(labels: np.ndarray) -> np.ndarray:
@@ -138,12 +168,16 @@ class Imbalance:
         return {class_positions([name], class_names, "the real set")[0]: share for name, share in self.shares}
 
     def thin(self, data: ImageData) -> ImageData:
-        """`data` with its rare classes cut down; one image of each remains at least, the first of the nested order."""
+        """`data` with its rare classes cut down; see `kept`."""
         assert data.labels is not None
-        keep = np.ones(len(data), bool)
-        for label, share in self.rare(data.class_names).items():
-            members = np.flatnonzero(data.labels == label)
+        return data.select(self.kept(data.labels, data.class_names))
+
+    def kept(self, labels: np.ndarray, class_names: tuple[str, ...]) -> np.ndarray:
+        """Ascending positions of what stays: of a rare class one at least, the first ones of the nested order."""
+        keep = np.ones(len(labels), bool)
+        for label, share in self.rare(class_names).items():
+            members = np.flatnonzero(labels == label)
             if len(members):
                 kept = stratified_subset(None, len(members), max(1, round(share * len(members))))
                 keep[np.delete(members, kept)] = False
-        return data.select(np.flatnonzero(keep))
+        return np.flatnonzero(keep)

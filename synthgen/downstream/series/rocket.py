@@ -42,7 +42,7 @@ class Kernels:
 
 
 class Rocket:
-    """Features of series: for each kernel the share of outputs above its bias, and the largest output minus the bias."""
+    """Features of series: each kernel's share of outputs above its bias, and its largest output minus the bias."""
 
     def __init__(self, train: Inputs, *, kernels: int = KERNELS, seed: int = 0) -> None:
         random = np.random.default_rng(seed)

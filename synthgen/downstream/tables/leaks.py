@@ -1,11 +1,29 @@
-"""Did the generator see more real rows than the model that it is to help? For tables; see `downstream.leaks`."""
+"""Did the generator see more real rows, or series, than the model that it is to help? See `downstream.leaks`."""
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
-from synthgen.data.tables.schema import TableData
 from synthgen.downstream.leaks import LeakCheck, Provenance
+
+
+class Counted(Protocol):
+    """Rows of a table, or series."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def split(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+    def select(self, index: np.ndarray) -> Counted: ...
 
 
 def spread_rows(count: int, limit: int | None) -> np.ndarray:
@@ -17,58 +35,59 @@ def spread_rows(count: int, limit: int | None) -> np.ndarray:
 
 def check_table_leak(
     generator: Provenance | None,
-    given: TableData,
-    used: TableData,
-    test: TableData,
+    given: Counted,
+    used: Counted,
+    test: Counted,
     *,
     used_rows: np.ndarray | None,
     test_rows: np.ndarray,
     with_test: str | None = None,
+    unit: str = "rows",
 ) -> LeakCheck:
     """Compare the generator's training rows with the model's.
 
     given: the real table as it came; used: what the models are trained on, its rows `used_rows`, None when classes
     were thinned; test: what they are tested on; test_rows: those of `given` that are among these. with_test:
-    fingerprint of a table that holds training and test rows, where there is one.
+    fingerprint of a table that holds training and test rows, where there is one. unit: what a row is called.
     """
     if generator is None:
         return LeakCheck(
             "unknown",
-            "it is not known which rows the generator was trained on (no manifest and no checkpoint of ours): if it "
-            "saw more than the model's real rows, a gain says nothing",
+            f"it is not known which {unit} the generator was trained on (no manifest and no checkpoint of ours): if it "
+            f"saw more than the model's real {unit}, a gain says nothing",
             None,
         )
     if generator.fingerprint == used.fingerprint:
         return LeakCheck(
-            "clean", f"the generator was trained on exactly the model's {len(used):,} real rows", generator
+            "clean", f"the generator was trained on exactly the model's {len(used):,} real {unit}", generator
         )
     rows = _rows(generator, given)
     reached = rows is not None and bool(np.isin(rows, test_rows).any())
     if reached or generator.fingerprint in (test.fingerprint, with_test) or _named_test(generator, test):
-        text = "the generator was trained on rows that the models are tested on: the result is void"
+        text = f"the generator was trained on {unit} that the models are tested on: the result is void"
         return LeakCheck("test", text, generator)
     if rows is not None and used_rows is not None and np.isin(rows, used_rows).all():
-        text = f"the generator was trained on {generator.count:,} of the model's {len(used):,} real rows"
+        text = f"the generator was trained on {generator.count:,} of the model's {len(used):,} real {unit}"
         return LeakCheck("clean", text, generator)
     if rows is not None:
         text = (
-            f"the generator was trained on {generator.count:,} real rows, the model has "
-            f"{'other ' if generator.count <= len(used) else ''}{len(used):,}: a gain may be those other rows and not "
-            "the generator"
+            f"the generator was trained on {generator.count:,} real {unit}, the model has "
+            f"{'other ' if generator.count <= len(used) else ''}{len(used):,}: a gain may be those other {unit} and "
+            "not the generator"
         )
         return LeakCheck("more", text, generator)
     text = (
-        f"the generator was trained on {generator.count:,} rows of {generator.name} that are not the model's "
-        f"{len(used):,} real rows: a gain may come from them"
+        f"the generator was trained on {generator.count:,} {unit} of {generator.name} that are not the model's "
+        f"{len(used):,} real {unit}: a gain may come from them"
     )
     return LeakCheck("other", text, generator)
 
 
-def _named_test(generator: Provenance, test: TableData) -> bool:
+def _named_test(generator: Provenance, test: Counted) -> bool:
     return generator.name == test.name and test.split == "test" and generator.split == "test"
 
 
-def _rows(generator: Provenance, given: TableData) -> np.ndarray | None:
+def _rows(generator: Provenance, given: Counted) -> np.ndarray | None:
     """The rows of `given` that the generator had, if it had them all or a `limit` of them."""
     if generator.fingerprint == given.fingerprint:
         return np.arange(len(given))
