@@ -1,4 +1,7 @@
-"""The network of series: a transformer over the steps of a window, in which any cells may be known."""
+"""The network of series: a transformer over the steps of a window, in which any cells may be known.
+
+It corrects the best linear estimate, which it is also shown; see `synthgen.models.series_linear`.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import torch
 from torch import nn
 
 from synthgen.config.series import SeriesModelConfig
+from synthgen.models.series_linear import Gather, LinearEstimate
 
 if TYPE_CHECKING:
     from synthgen.data.series.codec import Part
@@ -74,7 +78,8 @@ class SeriesNetwork(nn.Module):
             if part.role in CONDITIONS:
                 conditions[part.start : part.stop] = True
         self.register_buffer("conditions", conditions, persistent=False)  # follows from the parts
-        self.enter = nn.Linear(3 * self.patch * self.dimensions, width)
+        self.linear = LinearEstimate(window, ~conditions)
+        self.enter = nn.Linear(4 * self.patch * self.dimensions, width)
         self.place = nn.Parameter(torch.randn(self.tokens, width) * 0.02)
         self.level = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         self.blocks = nn.ModuleList(Block(width, config.heads, config.dropout) for _ in range(config.blocks))
@@ -93,16 +98,23 @@ class SeriesNetwork(nn.Module):
         """
         exists = valid[..., None]
         known = known & exists
+        told = given.masked_fill(~known, 0.0)
+        with torch.autocast(x.device.type, enabled=False):  # small differences between large components
+            first, estimate = self.linear(torch.where(known, told / (1 + _sigma(time).square()).sqrt(), x), time, valid)
         noisy = x.masked_fill(known | ~exists | self.conditions, 0.0)
-        cells = self._patches(torch.cat([noisy, given.masked_fill(~known, 0.0), known.to(x.dtype)], -1))
+        cells = self._patches(torch.cat([noisy, estimate, told, known.to(x.dtype)], -1))
         h = self.enter(cells) + self.place
         seen = None if bool(valid.all()) else self._seen(valid)
         level = self.level(_waves(time))
         for block in self.blocks:
             h = block(h, level, seen)
-        out: torch.Tensor = self.leave(h).unflatten(-1, (self.patch, self.dimensions)).flatten(1, 2)
-        out = out[:, : self.window].masked_fill(~exists, 0.0)
+        steps = self.leave(h).unflatten(-1, (self.patch, self.dimensions)).flatten(1, 2)
+        out: torch.Tensor = first + steps[:, : self.window].masked_fill(~exists, 0.0)
         return out
+
+    def start_from(self, gather: Gather, count: int) -> None:
+        """Begin at the best linear estimate for `count` windows; see `LinearEstimate.start_from`."""
+        self.linear.start_from(gather, count)
 
     def _patches(self, cells: torch.Tensor) -> torch.Tensor:
         """(B, T, patch * C) of (B, L, C)."""
@@ -115,6 +127,11 @@ class SeriesNetwork(nn.Module):
         """Tokens with a step that exists, bool (B, T); all of them where no step exists (a softmax needs one)."""
         seen = self._patches(valid[..., None]).any(-1)
         return seen | ~seen.any(1, keepdim=True)
+
+
+def _sigma(time: torch.Tensor) -> torch.Tensor:
+    """Noise levels (B, 1, 1) of the core's log(sigma) / 4, float32 (B,)."""
+    return (4 * time.float()).exp()[:, None, None]
 
 
 def _waves(time: torch.Tensor) -> torch.Tensor:
