@@ -101,6 +101,7 @@ class SeriesSubject:
         self._denoiser = build_series_denoiser(config, self.codec, precision).to(device)
         self.denoiser: nn.Module = self._denoiser
         self._windows = self.codec.encode(data, config.data.stride).to(device)
+        self._denoiser.network.start_from(self._windows.gather, len(self._windows))
         held = data.held_out
         self._held_out = None if held is None or not held.steps else self.codec.encode(held).to(device)
         self.facts: dict[str, Any] = {
