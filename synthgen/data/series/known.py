@@ -76,7 +76,7 @@ KNOWN_SERIES = {
             "air-quality",
             "Air quality in a street, hourly, with gaps",
             "series/air_quality.csv",
-            "9,357 x 13",
+            "9,356 x 13",
             "CC BY 4.0",
             "https://archive.ics.uci.edu/dataset/360/air+quality",
             {"missing": (*_MISSING, "-200", "-200.0")},
