@@ -94,7 +94,9 @@ def array_steps(
         series, column = _label_column(np.concatenate(labels).repeat(total))
         frame[LABEL] = series
         columns.append(column)
-    official = np.concatenate([np.full(len(one), part.official, np.int8) for one, part in zip(values, parts, strict=True)])
+    official = np.concatenate(
+        [np.full(len(one), part.official, np.int8) for one, part in zip(values, parts, strict=True)]
+    )
     offsets = np.concatenate([[0], np.cumsum(total)]).astype(np.int64)
     steps = Steps(pd.DataFrame(frame), offsets, np.arange(len(total)), official)
     return steps, TableSchema(tuple(columns), {"kind": "array"}), names

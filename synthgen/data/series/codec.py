@@ -4,46 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from synthgen.config.series import SeriesDataConfig, window_for
 from synthgen.data.series.calendar import calendar_of, calendar_values
 from synthgen.data.series.coding import Coding, fill_in, fit_coding
+from synthgen.data.series.decoding import decode_arrays, decode_frame, decoded_table
 from synthgen.data.series.encoded import EncodedSeries
-from synthgen.data.series.framing import Frameworks
+from synthgen.data.series.framing import Frameworks, draw
 from synthgen.data.series.laws import Beginnings
-from synthgen.data.series.levels import from_codes, levels_of, to_codes
-from synthgen.data.series.naming import make_ids
-from synthgen.data.series.roles import SEQUENCE
+from synthgen.data.series.levels import levels_of, to_codes
+from synthgen.data.series.parts import Part, layout
 from synthgen.data.series.scaling import Scaler, fit_scaler
 from synthgen.data.series.schema import SeriesData, SeriesSchema
 from synthgen.data.series.times import advance, as_numbers
 from synthgen.data.series.windows import window_starts
-from synthgen.data.tables.schema import ColumnSchema, TableSchema
+from synthgen.data.tables.schema import TableSchema
 from synthgen.errors import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-Role = Literal["channel", "static", "label", "calendar", "gap"]
-
-
-@dataclass(frozen=True)
-class Part:
-    """Dimensions start..stop-1 of a step, and the dimension of its missing bit (-1 there, +1 missing), if any.
-
-    Parts that are always missing together share one bit. role: `gap` is the time since the step before, of times
-    without an interval; it is learned like a channel and belongs to none of the input.
-    """
-
-    name: str
-    role: Role
-    start: int
-    stop: int
-    missing: int | None = None
+__all__ = ["EncodedSeries", "Frameworks", "Part", "SeriesCodec"]
 
 
 @dataclass(frozen=True)
@@ -85,9 +70,9 @@ class SeriesCodec:
             elif config.calendar:
                 calendar = calendar_of(schema.step, int(times.max() - times.min()) if len(times) else 0)
         classes = () if schema.label is None else levels_of(schema.table[schema.label])
-        parts = _layout(data, codings, gap is not None, len(classes), calendar)
+        parts = layout(data, codings, gap is not None, len(classes), calendar)
         begins, lengths, _ = window_starts(data.offsets, data.recording, window, config.stride)
-        beginnings = Beginnings.of(_classes(data, classes)[begins], lengths, _times(data)[begins])
+        beginnings = Beginnings.of(_classes(data, classes)[begins], lengths, times_of(data)[begins])
         return cls(schema, window, parts, classes, codings, beginnings, gap)
 
     def encode(self, data: SeriesData, stride: int | None = None) -> EncodedSeries:
@@ -102,7 +87,7 @@ class SeriesCodec:
         there = np.ones((data.steps, self.dimensions), bool)
         for part in self.parts:
             if part.role == "calendar":
-                values[:, part.start : part.stop] = calendar_values(part.name, _times(data))
+                values[:, part.start : part.stop] = calendar_values(part.name, times_of(data))
                 continue
             z = self._part_values(part, data)
             gone = np.isnan(z[:, 0])
@@ -120,7 +105,7 @@ class SeriesCodec:
         """float64 (T, width) of one part, NaN where the data have none."""
         if part.role == "gap":
             assert self.gap is not None
-            return self.gap.encode(_log_gaps(_times(data), data.offsets))[:, None]
+            return self.gap.encode(_log_gaps(times_of(data), data.offsets))[:, None]
         if part.name not in data.frame:
             return np.full((data.steps, part.stop - part.start), np.nan)
         if part.role == "label":
@@ -161,8 +146,6 @@ class SeriesCodec:
         length: np.ndarray | int | None = None,
     ) -> Frameworks:
         """What is known of made windows before any noise is taken away: class, length, times; see `framing.draw`."""
-        from synthgen.data.series.framing import draw
-
         return draw(self, np.asarray(keys), seed, labels, start, length)
 
     def calendar(self, starts: np.ndarray, steps: int) -> dict[Part, np.ndarray]:
@@ -175,7 +158,7 @@ class SeriesCodec:
 
     def starts_of(self, data: SeriesData) -> np.ndarray:
         """(S,) the time of the first step of each sequence, as `draw` gives them; 0 without times."""
-        found: np.ndarray = _times(data)[data.offsets[:-1]]
+        found: np.ndarray = times_of(data)[data.offsets[:-1]]
         return found
 
     def arrays(self, x: torch.Tensor, lengths: np.ndarray, *, clip: bool = True) -> np.ndarray:
@@ -183,28 +166,11 @@ class SeriesCodec:
 
         Categories and booleans are codes. clip: keep numbers within what was seen in training.
         """
-        steps = np.asarray(x.detach().cpu().numpy(), np.float32)
-        valid = np.arange(steps.shape[1]) < np.asarray(lengths)[:, None]
-        rows = steps[valid]
-        found = np.full((*steps.shape[:2], len(self.schema.channels)), np.nan)
-        by_name = {part.name: part for part in self.parts if part.role == "channel"}
-        for place, name in enumerate(self.schema.channels):
-            z, gone = _cells(rows, by_name.get(name))
-            found[valid, place] = self.codings[name].numbers(z, gone, clip=clip)
-        return found
+        return decode_arrays(self, x, np.asarray(lengths), clip=clip)
 
     def table(self, *, numbered: bool = False) -> TableSchema:
         """The columns that `decode` gives. numbered: with a column that tells sequences apart if the input has none."""
-        table = self.schema.table
-        if self.schema.id is not None or not numbered:
-            return table
-        form = {key: part for key, part in table.format.items() if key != "header"}
-        first = ColumnSchema(SEQUENCE, "integer", {"style": "integer"})
-        return TableSchema((first, *table.columns), form | self._header(table))
-
-    def _header(self, table: TableSchema) -> dict[str, Any]:
-        header = table.format.get("header")
-        return {} if not header else {"header": [SEQUENCE, *header]}
+        return decoded_table(self.schema, numbered=numbered)
 
     def decode(
         self,
@@ -219,41 +185,12 @@ class SeriesCodec:
     ) -> pd.DataFrame:
         """Sequences x (B, L, D) of any L as rows of `table(numbered=...)`, in normal forms, one after the other.
 
-        keys: int64 (B,), which sequences of the sample they are; ids are made from them and the seed. starts: (B,) the
-        times of their first steps, as `draw` gives them. numbered: put the number of the sequence, from 1, before
-        series that have no ids. clip: as for `arrays`.
+        lengths: (B,). keys: int64 (B,), which sequences of the sample they are; ids are made from them and the seed.
+        starts: (B,) the times of their first steps, as `draw` gives them. numbered: put the number of the sequence,
+        from 1, before series that have no ids. clip: as for `arrays`.
         """
-        import pandas as pd
-
-        steps = np.asarray(x.detach().cpu().numpy(), np.float32)
-        lengths, keys = np.asarray(lengths), np.asarray(keys)
-        valid = np.arange(steps.shape[1]) < lengths[:, None]
-        rows = steps[valid]
-        by_name = {part.name: part for part in self.parts if part.role in ("channel", "static", "label")}
-        found: dict[str, pd.Series] = {}
-        for column in self.table(numbered=numbered).columns:
-            name = column.name
-            if name == self.schema.time:
-                found[name] = self._decode_times(steps, valid, np.asarray(starts), column)
-            elif name == self.schema.id:
-                found[name] = make_ids(column, keys, seed).repeat(lengths).reset_index(drop=True)
-            elif name in self.codings:
-                z, gone = _cells(rows, by_name.get(name))
-                if name in self.schema.static:  # one value for each sequence: that of its first steps together
-                    z, gone = _of_sequence(steps, valid, by_name.get(name))
-                found[name] = self.codings[name].decode(z, gone, clip=clip)
-            elif name == self.schema.label:
-                z, _ = _of_sequence(steps, valid, by_name[name])
-                found[name] = from_codes(z.argmax(1), column, self.classes)
-            else:
-                found[name] = pd.Series(np.repeat(keys + 1, lengths)).astype("Int64")
-        return pd.DataFrame(found)
-
-    def _decode_times(self, steps: np.ndarray, valid: np.ndarray, starts: np.ndarray, column: ColumnSchema) -> pd.Series:
-        """The times of all valid steps in the normal form of the column."""
-        from synthgen.data.series.framing import times_from
-
-        return times_from(self, steps, valid, starts, column)
+        keys, starts = np.asarray(keys), np.asarray(starts)
+        return decode_frame(self, x, np.asarray(lengths), keys, seed, starts, numbered=numbered, clip=clip)
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the tensors, as JSON values; see `from_parts`."""
@@ -275,42 +212,6 @@ class SeriesCodec:
         return codec_from_parts(values, tensors)
 
 
-def _layout(
-    data: SeriesData, codings: dict[str, Coding], gap: bool, classes: int, calendar: Sequence[str]
-) -> tuple[Part, ...]:
-    """Values first, then one bit for each pattern of missing cells."""
-    schema, place = data.schema, 0
-    found: list[Part] = []
-    patterns: dict[str, bytes] = {}
-    for role, names in (("channel", schema.channels), ("static", schema.static)):
-        for name in names:
-            width = codings[name].width
-            if not width:
-                continue
-            found.append(Part(name, role, place, place + width))  # type: ignore[arg-type]
-            place += width
-            gone = data.frame[name].isna().to_numpy(bool)
-            if gone.any():
-                patterns[name] = role.encode() + np.packbits(gone).tobytes()
-    if gap:
-        found.append(Part("time since the step before", "gap", place, place + 1))
-        place += 1
-    if classes:
-        assert schema.label is not None
-        found.append(Part(schema.label, "label", place, place + classes))
-        place += classes
-    for name in calendar:
-        found.append(Part(name, "calendar", place, place + 2))
-        place += 2
-    bits = {pattern: place + number for number, pattern in enumerate(dict.fromkeys(patterns.values()))}
-    return tuple(
-        Part(p.name, p.role, p.start, p.stop, bits[patterns[p.name]])
-        if p.role in ("channel", "static") and p.name in patterns
-        else p
-        for p in found
-    )
-
-
 def _classes(data: SeriesData, classes: Sequence[str]) -> np.ndarray:
     """int64 (T,): the class of every step, 0 without classes. Raises UsageError for a missing one."""
     if data.schema.label is None:
@@ -323,7 +224,7 @@ def _classes(data: SeriesData, classes: Sequence[str]) -> np.ndarray:
     return codes
 
 
-def _times(data: SeriesData) -> np.ndarray:
+def times_of(data: SeriesData) -> np.ndarray:
     """(T,) the times of all steps as `as_numbers` has them; 0 without times."""
     if data.schema.time is None or data.schema.time not in data.frame:
         return np.zeros(data.steps, np.int64)
@@ -336,22 +237,3 @@ def _log_gaps(times: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     gaps[1:] = np.log(np.maximum(np.diff(times), 1e-300))
     gaps[offsets[:-1][offsets[:-1] < len(times)]] = np.nan
     return gaps
-
-
-def _cells(rows: np.ndarray, part: Part | None) -> tuple[np.ndarray, np.ndarray]:
-    """(values (T, width), whether missing, bool (T,)) of a part of rows (T, D); constants have no part."""
-    if part is None:
-        return rows[:, :0], np.zeros(len(rows), bool)
-    gone = np.zeros(len(rows), bool) if part.missing is None else rows[:, part.missing] > 0
-    return rows[:, part.start : part.stop], gone
-
-
-def _of_sequence(steps: np.ndarray, valid: np.ndarray, part: Part | None) -> tuple[np.ndarray, np.ndarray]:
-    """As `_cells`, with the mean over each sequence in all of its rows."""
-    if part is None:
-        return _cells(steps[valid], None)
-    weights = valid[..., None] / np.maximum(valid.sum(1), 1)[:, None, None]
-    means = (steps * weights).sum(1).astype(np.float32)
-    z, gone = _cells(means, part)
-    lengths = valid.sum(1)
-    return np.repeat(z, lengths, axis=0), np.repeat(gone, lengths)

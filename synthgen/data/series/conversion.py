@@ -23,7 +23,8 @@ def check_columns(names: Sequence[str], schema: SeriesSchema, source: str) -> No
         raise UsageError(
             f"{source} has no column '{lacking[0]}'{nearest(lacking[0], others)}"
             + (f", and {len(lacking) - 1} more are missing" if len(lacking) > 1 else ""),
-            f"It needs the columns {', '.join(schema.table.names[:20])}{', ...' if len(schema.table.names) > 20 else ''}.",
+            f"It needs the columns {', '.join(schema.table.names[:20])}"
+            + (", ..." if len(schema.table.names) > 20 else "."),
         )
 
 
@@ -51,7 +52,7 @@ def _in_kind(steps: Steps, channel: str, column: ColumnSchema, name: str) -> obj
     if column.kind == "number":
         return pd.Series(values)
     if column.kind == "constant":
-        return pd.Series(np.where(np.isnan(values), None, [str(one) for one in values]), dtype=object)
+        return pd.Series([None if np.isnan(one) else str(one) for one in values.tolist()], dtype=object)
     odd = ~np.isnan(values) & (values % 1 != 0)
     if odd.any():
         raise UsageError(f"{name}, channel '{channel}': {values[odd][0]} where whole numbers belong")

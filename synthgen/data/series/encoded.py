@@ -26,8 +26,8 @@ class EncodedSeries:
     def of(
         cls, values: np.ndarray, starts: np.ndarray, lengths: np.ndarray, sequence: np.ndarray, window: int
     ) -> EncodedSeries:
-        parts = (torch.from_numpy(np.ascontiguousarray(part)) for part in (values, starts, lengths, sequence))
-        return cls(*parts, window)
+        parts = [torch.from_numpy(np.ascontiguousarray(part)) for part in (values, starts, lengths, sequence)]
+        return cls(parts[0], parts[1], parts[2], parts[3], window)
 
     def __len__(self) -> int:
         """How many windows."""

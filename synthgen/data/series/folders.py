@@ -31,7 +31,9 @@ class _FolderTable(RawTable):
 
     def place(self, row: int) -> str:
         number = int(np.searchsorted(self.begins, row, side="right")) - 1
-        inside = f"line {int(self.lines[row]):,}" if self.lines is not None else f"row {row - int(self.begins[number]):,}"
+        inside = (
+            f"line {int(self.lines[row]):,}" if self.lines is not None else f"row {row - int(self.begins[number]):,}"
+        )
         return f"{self.files[number]}, {inside}"
 
     def only(self, names: Sequence[str]) -> _FolderTable:
@@ -112,9 +114,7 @@ def _joined_texts(columns: Sequence[TextColumn]) -> TextColumn:
     texts = np.concatenate([np.asarray(column.texts, object) for column in columns])
     merged, distinct = pd.factorize(texts)
     ends = np.cumsum([0] + [len(column.texts) for column in columns])
-    codes = [
-        np.append(merged[ends[place] : ends[place + 1]], -1)[column.codes] for place, column in enumerate(columns)
-    ]
+    codes = [np.append(merged[ends[place] : ends[place + 1]], -1)[column.codes] for place, column in enumerate(columns)]
     first = columns[0]
     whole = np.concatenate(codes).astype(np.int32)
     return TextColumn(first.name, whole, distinct, first.quoted, first.dtype, first.extra)

@@ -79,14 +79,14 @@ def _labels(codec: SeriesCodec, labels: np.ndarray | Sequence[int] | int, count:
     if not codec.classes:
         raise UsageError("these series have no classes", "data.label names the column with the class when training")
     codes = np.broadcast_to(np.asarray(labels, np.int64), (count,))
-    if count and not (0 <= codes.min() and codes.max() < len(codec.classes)):
+    if count and not (codes.min() >= 0 and codes.max() < len(codec.classes)):
         raise UsageError(f"classes are numbered from 0 to {len(codec.classes) - 1}")
     return codes
 
 
 def _lengths(codec: SeriesCodec, length: np.ndarray | int, count: int) -> np.ndarray:
     lengths = np.broadcast_to(np.asarray(length, np.int64), (count,))
-    if count and not (1 <= lengths.min() and lengths.max() <= codec.window):
+    if count and not (lengths.min() >= 1 and lengths.max() <= codec.window):
         raise UsageError(
             f"a window has from 1 to {codec.window:,} steps, not {int(lengths.max()):,}",
             "longer series are made by going on from window to window",

@@ -105,6 +105,8 @@ KNOWN_SERIES = {
             "CC BY 4.0",
             "https://archive.ics.uci.edu/dataset/128/japanese+vowels",
         ),
-        KnownSeries("sines", "Sines of random frequency and phase, as TimeGAN makes them", "", "10,000 of 24 x 5", "CC0", ""),
+        KnownSeries(
+            "sines", "Sines of random frequency and phase, as TimeGAN makes them", "", "10,000 of 24 x 5", "CC0", ""
+        ),
     )
 }

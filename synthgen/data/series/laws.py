@@ -46,4 +46,5 @@ class Beginnings:
         count = np.searchsorted(self.classes, classes, side="right") - first
         if (count == 0).any():
             raise UsageError(f"no window to learn from was of class number {int(classes[np.argmax(count == 0)])}")
-        return first + np.minimum((chance * count).astype(np.int64), count - 1)
+        found: np.ndarray = first + np.minimum((chance * count).astype(np.int64), count - 1)
+        return found

@@ -152,7 +152,9 @@ class _Finder:
         fits = [name for name in named if self._tells_apart(time, name)]
         if fits or named:
             return (fits or named)[0]
-        others = [name for name in candidates if self.columns[name].kind != "constant" and self._tells_apart(time, name)]
+        others = [
+            name for name in candidates if self.columns[name].kind != "constant" and self._tells_apart(time, name)
+        ]
         others.sort(key=lambda n: (self.columns[n].kind == "integer", len(np.unique(self._codes(n)))))
         return others[0] if others else None
 
@@ -188,7 +190,7 @@ class _Finder:
         if id_ is None:
             if self.config.static:
                 raise UsageError(
-                    f"data.static: {self.name} is one sequence, so '{self.config.static[0]}' is a constant or a channel",
+                    f"data.static: {self.name} is one sequence, so '{self.config.static[0]}' is no covariate",
                     "data.id names the column that tells sequences apart",
                 )
             return []

@@ -43,8 +43,8 @@ class Scaler:
     def encode(self, x: np.ndarray) -> np.ndarray:
         """float64 to float64, about zero with deviation one; NaN stays."""
         if self.kind != "quantile":
-            found: np.ndarray = (x - self.shift) / self.scale
-            return found
+            scaled: np.ndarray = (x - self.shift) / self.scale
+            return scaled
         left = np.searchsorted(self.values, x, side="left")
         right = np.searchsorted(self.values, x, side="right")
         last = len(self.scores) - 1
@@ -68,7 +68,8 @@ class Scaler:
             x = np.rint(x)
         elif self.decimals < 15 or self.digits < 15:
             x = round_to(x, self.decimals, self.digits)
-        return np.clip(x, self.low, self.high) if clip else x
+        found: np.ndarray = np.clip(x, self.low, self.high) if clip else x
+        return found
 
 
 def fit_scaler(x: np.ndarray, kind: str, *, whole: bool) -> Scaler:

@@ -49,7 +49,7 @@ class SeriesSchema:
                 table,
                 tuple(map(str, values["channels"])),
                 tuple(map(str, values["static"])),
-                *(None if values[name] is None else str(values[name]) for name in ("label", "time", "id")),
+                **{name: None if values[name] is None else str(values[name]) for name in ("label", "time", "id")},
                 form=str(values["form"]),
                 step=dict(values["step"]),
             )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthgen.data.series.times import as_numbers, advance, describe_interval, find_step, places
+from synthgen.data.series.times import advance, as_numbers, describe_interval, find_step, places
 from synthgen.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Steps:
         return found
 
     def cut(self, begins: np.ndarray, ends: np.ndarray, owner: np.ndarray) -> Steps:
-        """The steps from begins[i] to ends[i] (exclusive, ascending) of sequence owner[i], each a sequence of its own."""
+        """The steps begins[i] to ends[i] - 1 (ascending) of sequence owner[i], each a sequence of its own."""
         whole = len(begins) == len(self.offsets) - 1 and (ends - begins).sum() == self.offsets[-1]
         frame = self.frame if whole else self.frame.iloc[ranges(begins, ends)].reset_index(drop=True)
         offsets = np.concatenate([[0], np.cumsum(ends - begins)]).astype(np.int64)
@@ -53,7 +53,8 @@ def ranges(begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
 
 def owners(offsets: np.ndarray) -> np.ndarray:
     """int64 (T,): the sequence of each step."""
-    return np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    found: np.ndarray = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    return found
 
 
 def in_order(
@@ -66,8 +67,7 @@ def in_order(
     """
     for column in (time, None if ids is None else str(ids.name)):
         if column is not None:
-            values = frame[column] if column in frame else ids
-            gone = values.isna().to_numpy(bool)  # type: ignore[union-attr]
+            gone = frame.get(column, ids).isna().to_numpy(bool)
             if gone.any():
                 raise UsageError(
                     f"{name}, {where(int(np.argmax(gone)))}: nothing in the column '{column}'",
@@ -99,7 +99,8 @@ def _codes(ids: pd.Series, *, ordered: bool) -> np.ndarray:
         rank = np.empty(len(keys), np.int64)
         rank[sorted(range(len(keys)), key=keys.__getitem__)] = np.arange(len(keys))
         codes = rank[codes]
-    return codes.astype(np.int64)
+    found: np.ndarray = codes.astype(np.int64)
+    return found
 
 
 def _twice(
@@ -110,7 +111,9 @@ def _twice(
     hint = "if it holds several sequences, name the column that tells them apart: --set data.id=COLUMN"
     if ids is not None:
         hint = "each step of a sequence needs a time of its own"
-    return UsageError(f"{name}: column '{time}' holds {moment}{owner} twice, in {where(first)} and {where(second)}", hint)
+    return UsageError(
+        f"{name}: column '{time}' holds {moment}{owner} twice, in {where(first)} and {where(second)}", hint
+    )
 
 
 def on_grid(

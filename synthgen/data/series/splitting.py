@@ -20,7 +20,7 @@ def split_steps(steps: Steps, config: SeriesDataConfig, label: str | None) -> di
     everything.
     """
     if config.protocol == "leaky":
-        return {name: steps for name in PARTS}
+        return dict.fromkeys(PARTS, steps)
     official = steps.official
     if official.any():
         named = {name: np.flatnonzero(official == place) for place, name in enumerate(PARTS, 1)}
@@ -36,7 +36,7 @@ def split_shares(
     steps: Steps, test: float, validation: float, config: SeriesDataConfig, label: str | None
 ) -> dict[str, Steps]:
     """Shares of the time of each recording, or of the sequences."""
-    if not test and not validation or not len(steps.lengths):
+    if (not test and not validation) or not len(steps.lengths):
         return {"train": steps}
     if by_sequences(steps, config):
         part = _by_sequences(steps, test, validation, label)

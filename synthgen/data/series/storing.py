@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthgen.data.series.codec import Part, SeriesCodec
+from synthgen.data.series.codec import SeriesCodec
 from synthgen.data.series.coding import Coding
 from synthgen.data.series.laws import MOST_BEGINNINGS, Beginnings
+from synthgen.data.series.parts import Part
 from synthgen.data.series.scaling import KINDS, Scaler
 from synthgen.data.series.schema import SeriesSchema
 from synthgen.errors import SynthgenError
@@ -93,7 +94,9 @@ def _from_parts(values: dict[str, Any], tensors: dict[str, np.ndarray]) -> Serie
     gap = None if values["gap"] is None else _scaler(values["gap"], None, None)
     if (gap is not None) != any(part.role == "gap" for part in parts):
         raise ValueError("times that do not fit the parts")
-    codec = SeriesCodec(schema, window, parts, classes, codings, _beginnings(tensors, window, max(1, len(classes))), gap)
+    codec = SeriesCodec(
+        schema, window, parts, classes, codings, _beginnings(tensors, window, max(1, len(classes))), gap
+    )
     _try(codec)
     return codec
 
@@ -136,10 +139,9 @@ def _scaler(given: dict[str, Any], values: np.ndarray | None, scores: np.ndarray
         fine = fine and values.dtype == scores.dtype == np.float64
         if not fine or not np.isfinite([values, scores]).all() or (np.diff([values, scores]) < 0).any():
             raise ValueError("quantiles that do not rise")
-    return Scaler(
-        kind, *numbers, decimals, digits, given["whole"],
-        empty if values is None else values, empty if scores is None else scores,
-    )  # fmt: skip
+    shift, scale, low, high = numbers
+    values, scores = empty if values is None else values, empty if scores is None else scores
+    return Scaler(kind, shift, scale, low, high, decimals, digits, given["whole"], values, scores)
 
 
 def _parts(given: Any, schema: SeriesSchema, codings: dict[str, Coding], classes: int) -> tuple[Part, ...]:

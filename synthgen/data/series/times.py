@@ -21,9 +21,10 @@ _UNITS = ((DAY, "day"), (3_600_000_000, "hour"), (60_000_000, "minute"), (1_000_
 
 def as_numbers(times: np.ndarray) -> np.ndarray:
     """datetime64[us] as int64 microseconds since 1970, numbers as float64."""
-    if times.dtype.kind == "M":
-        return times.astype("datetime64[us]").astype(np.int64)
-    return times.astype(np.float64)
+    found: np.ndarray = (
+        times.astype("datetime64[us]").astype(np.int64) if times.dtype.kind == "M" else times.astype(np.float64)
+    )
+    return found
 
 
 def find_step(times: np.ndarray, offsets: np.ndarray, *, dates: bool, whole: bool) -> tuple[dict[str, Any], str]:
@@ -150,8 +151,10 @@ def _ordinal(step: dict[str, Any], times: np.ndarray) -> np.ndarray:
     """int64: the number of each time's month or business day."""
     days = (times // DAY).astype("datetime64[D]")
     if step["unit"] == "month":
-        return days.astype("datetime64[M]").astype(np.int64)
-    return np.busday_count(np.datetime64("1970-01-01"), days).astype(np.int64)
+        months: np.ndarray = days.astype("datetime64[M]").astype(np.int64)
+        return months
+    business: np.ndarray = np.busday_count(np.datetime64("1970-01-01"), days).astype(np.int64)
+    return business
 
 
 def advance(step: dict[str, Any], start: np.ndarray, count: np.ndarray) -> np.ndarray:
@@ -159,7 +162,8 @@ def advance(step: dict[str, Any], start: np.ndarray, count: np.ndarray) -> np.nd
     unit, interval = step["unit"], step["interval"]
     if unit in ("regular", "irregular"):
         moved = start + count * interval
-        return moved.astype(np.int64) if step["kind"] == "datetime" else moved
+        times: np.ndarray = moved.astype(np.int64) if step["kind"] == "datetime" else moved
+        return times
     days, clock = start // DAY, start % DAY
     dates = days.astype("datetime64[D]")
     if unit == "business":
@@ -168,10 +172,7 @@ def advance(step: dict[str, Any], start: np.ndarray, count: np.ndarray) -> np.nd
         months = dates.astype("datetime64[M]")
         day = (dates - months.astype("datetime64[D]")).astype(np.int64)
         later = months + count * interval
-        if step.get("end"):
-            made = (later + 1).astype("datetime64[D]") - 1
-        else:
-            made = later.astype("datetime64[D]") + day
+        made = (later + 1).astype("datetime64[D]") - 1 if step.get("end") else later.astype("datetime64[D]") + day
     found: np.ndarray = made.astype("datetime64[D]").astype(np.int64) * DAY + clock
     return found
 

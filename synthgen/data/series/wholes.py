@@ -1,0 +1,241 @@
+"""All steps of a source in one frame: from its columns to sequences, before anything is held out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synthgen.config.series import SeriesDataConfig, window_for
+from synthgen.config.tables import TableDataConfig
+from synthgen.data.series.arrays import LABEL, ArrayPart, array_steps
+from synthgen.data.series.conversion import array_in_terms, check_columns
+from synthgen.data.series.levels import with_levels
+from synthgen.data.series.naming import id_format
+from synthgen.data.series.roles import SEQUENCE, Roles, find_roles
+from synthgen.data.series.schema import SeriesSchema
+from synthgen.data.series.sequences import Steps, Where, constant_within, cut_before, in_order, on_grid
+from synthgen.data.tables.columns import to_series
+from synthgen.data.tables.inference import infer
+from synthgen.data.tables.raw import Column, RawTable
+from synthgen.data.tables.reading import split_column
+from synthgen.data.tables.schema import ColumnSchema, TableSchema
+from synthgen.errors import StoppedError, UsageError
+from synthgen.reporting import Reporter
+from synthgen.stopping import ShouldStop
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Whole:
+    """All steps of a source, before anything is held out. licence: of a known one. notes: what people should know."""
+
+    steps: Steps
+    schema: SeriesSchema
+    name: str
+    licence: str = ""
+    notes: tuple[str, ...] = ()
+    dropped: dict[str, str] | None = None
+
+
+def table_config(config: SeriesDataConfig) -> TableDataConfig:
+    """How to read the columns."""
+    return TableDataConfig(
+        source=config.source, columns=config.columns, drop=config.drop, missing=config.missing,
+        separator=config.separator,
+    )  # fmt: skip
+
+
+def from_arrays(
+    parts: Sequence[ArrayPart],
+    config: SeriesDataConfig,
+    schema: SeriesSchema | None,
+    name: str,
+    names: Sequence[str] = (),
+) -> Whole:
+    """See `series_from_array`; in the terms of `schema` when there is one."""
+    steps, table, channels = array_steps(parts, name, names if schema is None else schema.channels)
+    if schema is not None:
+        if len(channels) != len(schema.channels):
+            raise UsageError(f"{name} has {len(channels)} channels; {len(schema.channels)} are needed")
+        return Whole(array_in_terms(steps, schema, name), schema, name)
+    label = LABEL if LABEL in table.names else None
+    columns = tuple(with_levels(c, steps.frame[c.name]) if c.name == label else _told(c, steps) for c in table.columns)
+    columns = tuple(column for column in columns if column.name not in config.drop)
+    channels = tuple(channel for channel in channels if channel not in config.drop)
+    found = SeriesSchema(TableSchema(columns, table.format), channels, label=label, form="array")
+    whole = Steps(steps.frame[list(found.table.names)], steps.offsets, steps.recording, steps.official)
+    return Whole(_limited(whole, config), found, name)
+
+
+def _told(column: ColumnSchema, steps: Steps) -> ColumnSchema:
+    """A channel of an array; one that never changes is a constant."""
+    values = steps.frame[column.name]
+    if column.kind == "number" and not values.notna().any():
+        steps.frame[column.name] = np.array([None] * len(values), object)
+        return replace(column, kind="constant")
+    return column
+
+
+def from_table(
+    raw: RawTable,
+    config: SeriesDataConfig,
+    schema: SeriesSchema | None,
+    reporter: Reporter,
+    should_stop: ShouldStop,
+    form: str | None = None,
+) -> Whole:
+    """The sequences in a table. Empties nothing of the caller's; columns are let go of as they are converted."""
+    official = _official(raw, config) if schema is None else None
+    if official is not None:
+        raw = raw.only([column.name for column in raw.columns if column.name != official[0]])
+    name, where = raw.name, RawTable(raw.name, (), raw.count, raw.format, raw.lines).where
+    where = getattr(raw, "place", where)
+    if schema is not None:
+        frame, ids = _convert_known(raw, config, schema, where, should_stop)
+        return _arranged(frame, ids, schema, name, where, config, None, reporter)
+    inferred = infer(raw, table_config(config))
+    columns = tuple(_counting(column, raw) for column in inferred.schema.columns)
+    frame = _convert(raw, columns, config, where, should_stop)
+    roles = find_roles(name, frame, columns, config, where)
+    for column, remark in inferred.remarks.items():
+        reporter.warn(f"column '{column}': {remark}")
+    _check_refused(name, inferred.refused, roles)
+    used = [c for c in columns if c.name not in roles.dropped]
+    table = TableSchema(tuple(_levelled(c, frame, roles) for c in used), inferred.schema.format)
+    form = form or ("wide" if roles.id is None else "long")
+    found = SeriesSchema(table, roles.channels, roles.static, roles.label, roles.time, roles.id, form)
+    ids = None if roles.id is None else frame[roles.id]
+    whole = _arranged(
+        frame[list(table.names)], ids, found, name, where, config, None if official is None else official[1], reporter
+    )
+    for column, reason in roles.dropped.items():
+        reporter.info(f"column '{column}' is left out: it {reason}")
+    return replace(whole, dropped=roles.dropped)
+
+
+def _official(raw: RawTable, config: SeriesDataConfig) -> tuple[str, np.ndarray] | None:
+    """(name, int8 (N,) in the words of `Steps.official`) of the column that tells training from test rows."""
+    found = split_column(raw)
+    if found is None or found[0] in config.columns or found[0] in config.drop:
+        return None
+    codes = {"train": 1, "val": 2, "test": 3}
+    return found[0], np.array([codes[part] for part in found[1]], np.int8)
+
+
+def _counting(column: ColumnSchema, raw: RawTable) -> ColumnSchema:
+    """Whole numbers that count are numbers here: they may be times or ids."""
+    if column.kind != "identifier" or column.format.get("id") != "sequence":
+        return column
+    return replace(column, kind="integer", format={"style": "integer"} | column.format)
+
+
+def _convert(
+    raw: RawTable, columns: Sequence[ColumnSchema], config: SeriesDataConfig, where: Where, should_stop: ShouldStop
+) -> pd.DataFrame:
+    """The columns in their normal forms; each raw one is let go of once it is converted."""
+    import pandas as pd
+
+    held: dict[str, Column] = {column.name: column for column in raw.columns}
+    found = {}
+    for described in columns:
+        if should_stop():
+            raise StoppedError(f"stopped while reading {raw.name}")
+        found[described.name] = to_series(held.pop(described.name), described, set(config.missing), where)
+    return pd.DataFrame(found, copy=False)
+
+
+def _convert_known(
+    raw: RawTable, config: SeriesDataConfig, schema: SeriesSchema, where: Where, should_stop: ShouldStop
+) -> tuple[pd.DataFrame, pd.Series | None]:
+    """The columns of `schema`, and the names of the sequences."""
+    names = [column.name for column in raw.columns]
+    check_columns(names, schema, raw.name)
+    missing = (*config.missing, *schema.table.format.get("missing", ()))
+    config = config.model_copy(update={"missing": missing})
+    frame = _convert(raw, [c for c in schema.table.columns if c.name in names], config, where, should_stop)
+    if schema.id is not None:
+        return frame, frame[schema.id]
+    if SEQUENCE in names and SEQUENCE not in schema.table.names:
+        column = next(column for column in raw.columns if column.name == SEQUENCE)
+        return frame, to_series(column, ColumnSchema(SEQUENCE, "category"), set(), where).rename(SEQUENCE)
+    return frame, None
+
+
+def _check_refused(name: str, refused: dict[str, str], roles: Roles) -> None:
+    used = [one for one in refused if one in (*roles.channels, *roles.static)]
+    if used:
+        message = "; ".join(f"column '{column}' {refused[column]}" for column in used)
+        raise UsageError(f"{name}: {message}", f"leave it out: --set data.drop=[{','.join(used)}]")
+
+
+def _levelled(column: ColumnSchema, frame: pd.DataFrame, roles: Roles) -> ColumnSchema:
+    """The column with what the series need beyond what tables do."""
+    if column.name == roles.id:
+        return id_format(column, frame[column.name])
+    if column.name == roles.label or column.kind == "category":
+        return with_levels(column, frame[column.name])
+    return column
+
+
+def _arranged(
+    frame: pd.DataFrame,
+    ids: pd.Series | None,
+    schema: SeriesSchema,
+    name: str,
+    where: Where,
+    config: SeriesDataConfig,
+    official: np.ndarray | None,
+    reporter: Reporter,
+) -> Whole:
+    """Sequences in order, on their grid of times, cut where their class or part changes."""
+    order, offsets, moved = in_order(frame, schema.time, ids, name, where)
+    if order is not None:
+        frame = frame.iloc[order].reset_index(drop=True)
+        official = None if official is None else official[order]
+    if moved:
+        reporter.info(f"{name}: the times of '{schema.time}' were not in order; the steps are now.")
+    count = len(offsets) - 1
+    steps = Steps(frame, offsets, np.arange(count), np.zeros(count, np.int8))
+    changes = np.zeros(len(frame), bool)
+    if official is not None:
+        changes[1:] |= official[1:] != official[:-1]
+    if schema.label is not None:
+        changes[1:] |= _changes(frame[schema.label])
+    steps = cut_before(steps, np.flatnonzero(changes))
+    if official is not None:
+        steps = replace(steps, official=official[steps.offsets[:-1]])
+    notes: list[str] = []
+    if schema.time is not None:
+        whole = schema.table[schema.time].kind != "number"
+        steps, step, notes = on_grid(
+            steps, schema.time, schema.step or None, lambda longest: window_for(config.window, longest), whole
+        )
+        schema = replace(schema, step=step)
+        constants = [c.name for c in schema.table.columns if c.kind == "constant" and c.name in steps.frame]
+        fixed = [one for one in (schema.id, schema.label, *schema.static) if one is not None]
+        steps = constant_within(steps, [*fixed, *constants])
+    for note in notes:
+        reporter.info(f"{name}: {note}.")
+    return Whole(_limited(steps, config), schema, name, notes=tuple(notes))
+
+
+def _changes(values: pd.Series) -> np.ndarray:
+    import pandas as pd
+
+    found: np.ndarray = np.diff(pd.factorize(values)[0]) != 0
+    return found
+
+
+def _limited(steps: Steps, config: SeriesDataConfig) -> Steps:
+    """`data.limit` of the recordings, evenly spread."""
+    recordings = np.unique(steps.recording)
+    if config.limit is None or config.limit >= len(recordings):
+        return steps
+    kept = recordings[(np.arange(config.limit) * 2 + 1) * len(recordings) // (2 * config.limit)]
+    index = np.flatnonzero(np.isin(steps.recording, kept))
+    return steps.cut(steps.offsets[index], steps.offsets[index + 1], index)
