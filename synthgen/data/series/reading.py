@@ -58,10 +58,22 @@ def series_from_frame(
     schema: SeriesSchema | None = None,
     split: str = "all",
 ) -> SeriesData:
-    """The series in a DataFrame; its index is left out. Arguments and errors as for `read_series`, rows from 0."""
+    """The series in a DataFrame. Arguments and errors as for `read_series`, rows from 0.
+
+    An index of dates is its column of times (called `time` unless it has a name); any other index is left out.
+    """
+    frame = _with_dates(frame)
     config, reporter = config or SeriesDataConfig(), NullReporter()
     whole = from_table(from_pandas(name, frame), config, schema, reporter, never_stop)
     return part_of(whole, config, split, reporter)
+
+
+def _with_dates(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with its index as the first column, if that holds dates."""
+    if getattr(frame.index, "dtype", np.dtype(object)).kind != "M":
+        return frame
+    name = frame.index.name or "time"
+    return frame if name in frame.columns else frame.rename_axis(index=name).reset_index()
 
 
 def series_from_array(

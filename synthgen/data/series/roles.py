@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,9 +30,9 @@ _TIME = re.compile(
 _FAITHFUL = re.compile(r"(?:date|time|timestamp|ds|epoch|unix|unixtime|time[_ ]?stamp|utc)", re.IGNORECASE)
 """Names that mean times even where numbers are not in order."""
 _ID = re.compile(
-    r"(?:id|series|series[_ ]?id|sequence|sequence[_ ]?id|seq|seq[_ ]?id|unique[_ ]?id|item[_ ]?id|unit|unit[_ ]?id"
-    r"|subject|subject[_ ]?id|patient|patient[_ ]?id|machine|machine[_ ]?id|device|device[_ ]?id|sensor[_ ]?id|entity"
-    r"|station|recording|trial|file|group[_ ]?id|.*[_ ]id)",
+    r"(?:id|series|seriesid|sequence|sequenceid|seq|seqid|uid|uniqueid|itemid|unit|unitid|machineid|deviceid|sensorid"
+    r"|subject|patient|machine|device|sensor|entity|station|recording|trial|file|symbol|ticker|asset|store|meter"
+    r"|household|person|participant|user|customer|vehicle|engine|animal|site|.*[_ ]id)",
     re.IGNORECASE,
 )
 _NAMES = ("category", "integer", "boolean", "identifier", "constant")
@@ -59,12 +59,13 @@ def find_roles(
     columns: tuple[ColumnSchema, ...],
     config: SeriesDataConfig,
     where: Callable[[int], str] = "row {:,}".format,
+    refused: Mapping[str, str] | None = None,
 ) -> Roles:
     """The roles of all columns of `frame` (normal forms). Raises UsageError naming a column that fits none.
 
-    where: words for the place of a row.
+    where: words for the place of a row. refused: by column, why inference takes it for nothing that can be learned.
     """
-    finder = _Finder(name, frame, {column.name: column for column in columns}, config, where)
+    finder = _Finder(name, frame, {column.name: column for column in columns}, config, where, refused or {})
     return finder.find()
 
 
@@ -75,6 +76,7 @@ class _Finder:
     columns: dict[str, ColumnSchema]
     config: SeriesDataConfig
     where: Callable[[int], str]
+    refused: Mapping[str, str]
 
     def find(self) -> Roles:
         self._check_names()
@@ -99,7 +101,7 @@ class _Finder:
                 "`synthgen data inspect` shows what each column was taken for",
             )
         for name in (*found.channels, *found.static):
-            self._check_channel(self.columns[name], "covariate" if name in static else "channel")
+            self._check_channel(self.columns[name], "covariate" if name in static else "channel", found.time)
         return found
 
     def _check_names(self) -> None:
@@ -223,14 +225,17 @@ class _Finder:
             if self.columns[name].format.get("id") == "sequence":
                 found.dropped[name] = "only numbers the rows"
 
-    def _check_channel(self, column: ColumnSchema, role: str) -> None:
+    def _check_channel(self, column: ColumnSchema, role: str, time: str | None) -> None:
         drop = f"leave it out: --set data.drop=[{column.name}]"
+        if column.name in self.refused:
+            raise UsageError(f"{self.name}: column '{column.name}' {self.refused[column.name]}", drop)
         if column.kind == "identifier":
             raise UsageError(
                 f"{self.name}: column '{column.name}' is different in every row, which no {role} can be", drop
             )
         if column.kind == "datetime":
-            raise UsageError(f"{self.name}: column '{column.name}' holds dates, which no {role} can be", drop)
+            taken = "" if time is None else f", and the time is '{time}'"
+            raise UsageError(f"{self.name}: column '{column.name}' holds dates, which no {role} can be{taken}", drop)
         levels = self.frame[column.name].nunique() if column.kind == "category" else 0
         if levels > MOST_LEVELS:
             raise UsageError(

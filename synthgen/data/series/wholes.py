@@ -101,10 +101,9 @@ def from_table(
     inferred = infer(raw, table_config(config))
     columns = tuple(_counting(column, raw) for column in inferred.schema.columns)
     frame = _convert(raw, columns, config, where, should_stop)
-    roles = find_roles(name, frame, columns, config, where)
+    roles = find_roles(name, frame, columns, config, where, inferred.refused)
     for column, remark in inferred.remarks.items():
         reporter.warn(f"column '{column}': {remark}")
-    _check_refused(name, inferred.refused, roles)
     used = [c for c in columns if c.name not in roles.dropped]
     table = TableSchema(tuple(_levelled(c, frame, roles) for c in used), inferred.schema.format)
     form = form or ("wide" if roles.id is None else "long")
@@ -164,13 +163,6 @@ def _convert_known(
         column = next(column for column in raw.columns if column.name == SEQUENCE)
         return frame, to_series(column, ColumnSchema(SEQUENCE, "category"), set(), where).rename(SEQUENCE)
     return frame, None
-
-
-def _check_refused(name: str, refused: dict[str, str], roles: Roles) -> None:
-    used = [one for one in refused if one in (*roles.channels, *roles.static)]
-    if used:
-        message = "; ".join(f"column '{column}' {refused[column]}" for column in used)
-        raise UsageError(f"{name}: {message}", f"leave it out: --set data.drop=[{','.join(used)}]")
 
 
 def _levelled(column: ColumnSchema, frame: pd.DataFrame, roles: Roles) -> ColumnSchema:

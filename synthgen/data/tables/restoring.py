@@ -107,6 +107,8 @@ def _of_dtype(values: pd.Series, column: ColumnSchema, dtype: str) -> pd.Series:
         return values.astype(object).astype(kept)
     if dtype == "object":
         return values.astype(object).where(values.notna(), None)
+    if re.match(r"u?int|bool", dtype) and values.isna().any():
+        return values  # such a dtype has no word for a missing value
     return values.astype(dtype)
 
 
