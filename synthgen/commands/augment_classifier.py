@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synthgen.commands.augment_series import augment_sequences, means_series
 from synthgen.commands.augment_tables import augment_rows
 from synthgen.commands.evaluate_frames import refuse
 from synthgen.commands.options import (
@@ -33,10 +34,10 @@ _AUGMENT, _STEPS, _BATCH = "shift=0.08,rotation=10,scale=0.1", 600, 256
 
 
 def augment_classifier(
-    real: Annotated[str, typer.Option("--real", metavar="SOURCE", help="Real labelled images, or a table.")],
+    real: Annotated[str, typer.Option("--real", metavar="SOURCE", help="Real labelled images or series, or a table.")],
     synthetic: Annotated[
         list[str] | None,
-        typer.Option("--synthetic", metavar="SOURCE|RUN", help="Synthetic images or rows, or a run; repeatable."),
+        typer.Option("--synthetic", metavar="SOURCE|RUN", help="Synthetic images, rows or series, or a run."),
     ] = None,
     train_generator: Annotated[
         str | None,
@@ -73,7 +74,7 @@ def augment_classifier(
         typer.Option(
             "--classifier",
             metavar="NAME",
-            help="cnn [default], resnet, logistic, your code as module:factory. Tables: boosting,mlp.",
+            help="cnn [default], resnet, logistic, your module:factory. Tables: boosting,mlp. Series: rocket,cnn.",
         ),
     ] = None,
     augment: Annotated[
@@ -105,6 +106,7 @@ def augment_classifier(
     """Train classifiers on real, changed and synthetic images and mixtures of them; test all of them on real ones.
 
     Of a table: gradient boosting and an MLP that predict --target, on real rows, SMOTE's, synthetic ones and mixtures.
+    Of series: ROCKET and a convolutional network that read the class of a sequence.
 
     Every classifier gets the same number of steps. The verdict (helps, no difference, hurts) is that of a paired 95 %
     interval over seeds and test images. A generator that saw more real images than the classifier is refused. The code
@@ -118,32 +120,42 @@ def augment_classifier(
             check_output(out, force=force, resume=resume)
         from synthgen.data.tables import is_table
 
-        if is_table(real):
-            _refuse_images_only(filter_=filter_, augment=augment, steps=steps, batch_size=batch_size, max_bad=max_bad)
-            augment_rows(
+        common: dict[str, Any] = {
+            "synthetic": synthetic or (),
+            "train_generator": train_generator,
+            "budget": budget,
+            "overrides": set_ or (),
+            "test": test,
+            "real_size": real_size,
+            "ratio": ratio,
+            "imbalance": imbalance,
+            "count": count,
+            "seeds": seeds,
+            "seed": seed,
+            "allow_leak": allow_leak,
+            "device": device,
+            "out": out,
+            "words": _words(),
+            "resume": resume,
+            "force": force,
+            "should_stop": stop,
+        }
+        if means_series(real, synthetic or (), train_generator, set_ or ()):
+            changed = {"--target": target is not None, "--filter": filter_ != "none", "--max-bad": max_bad != 0}
+            refuse({flag: True for flag, given in changed.items() if given}, "series")
+            augment_sequences(
                 console,
                 real,
-                synthetic=synthetic or (),
-                train_generator=train_generator,
-                budget=budget,
-                overrides=set_ or (),
-                test=test,
-                target=target,
-                real_size=real_size,
-                ratio=ratio,
-                imbalance=imbalance,
-                learners=classifier,
-                count=count,
-                seeds=seeds,
-                seed=seed,
-                allow_leak=allow_leak,
-                device=device,
-                out=out,
-                words=_words(),
-                resume=resume,
-                force=force,
-                should_stop=stop,
+                classifiers=classifier,
+                augment=None if augment == _AUGMENT else augment,
+                steps=None if steps == _STEPS else steps,
+                batch_size=None if batch_size == _BATCH else batch_size,
+                **common,
             )
+            return
+        if is_table(real):
+            _refuse_images_only(filter_=filter_, augment=augment, steps=steps, batch_size=batch_size, max_bad=max_bad)
+            augment_rows(console, real, target=target, learners=classifier, **common)
             return
         refuse({"--target": target}, "images")
         console.loading("torch")
@@ -210,7 +222,8 @@ def _show(console: Console, results: tuple[Augmentation, ...], out: Path | None)
         console.line(f"report: {out / 'report.html'}")
 
 
-def _show_one(console: Console, result: Augmentation) -> None:
+def show_variants(console: Console, result: Augmentation, who: str = "") -> None:
+    """The table of all variants. who: begins its title."""
     from synthgen.downstream.page_parts import against
     from synthgen.downstream.summary import baselines
 
@@ -228,9 +241,14 @@ def _show_one(console: Console, result: Augmentation) -> None:
         rows.append(
             [one.label, f"{one.images:,}", f"{100 * one.mean:.2f}{spread}", *(gap(name, base) for base in bases)]
         )
-    title = f"test accuracy in %, {result.real_count:,} real images, {result.test_count:,} images of {result.test}"
-    columns = ["trained on", "images", "accuracy", *(f"against {result.variants[base].label}" for base in bases)]
+    unit = result.unit
+    title = f"{who}test accuracy in %, {result.real_count:,} real {unit}, {result.test_count:,} {unit} of {result.test}"
+    columns = ["trained on", unit, "accuracy", *(f"against {result.variants[base].label}" for base in bases)]
     console.table(title, columns, rows, right=tuple(range(1, len(columns))))
+
+
+def _show_one(console: Console, result: Augmentation) -> None:
+    show_variants(console, result)
     bad = result.leak.refused
     styles = {"helps": "green" if result.leak.clean else "yellow", "hurts": "red"}
     console.line(result.sentence, "red" if bad else styles.get(result.verdict, "bold"))

@@ -15,7 +15,7 @@ from synthgen.outputs import atomic_write
 
 REPORT, DOCUMENT = "report.html", "augmentation.json"
 
-_RED = ".notice.bad,header .lead{color:var(--bad);font-weight:600}"
+RED = ".notice.bad,header .lead{color:var(--bad);font-weight:600}"
 """A result that is not leak-free is red where it is read first."""
 
 
@@ -53,7 +53,7 @@ def render_report(results: Augmentation | Sequence[Augmentation], *, command_lin
     leaky = any(one.leak.refused for one in results)
     several = "The same experiment at several numbers of real images."
     lead = results[0].sentence if len(results) == 1 else ("NOT LEAK-FREE. " if leaky else "") + several
-    style = _RED if leaky else ""
+    style = RED if leaky else ""
     return page("Do the synthetic images help?", sections, lead=lead, footer=footer, style=style)
 
 

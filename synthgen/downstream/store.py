@@ -74,3 +74,8 @@ def training_key(model: nn.Module, fingerprints: list[str], settings: dict[str, 
         digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     digest.update(json.dumps([fingerprints, settings], sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def settings_key(settings: dict[str, Any]) -> str:
+    """sha256 (hex) of settings that say everything the answers follow from."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

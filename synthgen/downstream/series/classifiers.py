@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ClassifierName = Literal["rocket", "cnn"]
 CLASSIFIERS: dict[ClassifierName, str] = {
-    "rocket": "ROCKET (random convolution kernels, ridge regression)",
+    "rocket": "ROCKET",
     "cnn": "the convolutional network",
 }
 """Names and how texts call them."""

@@ -59,7 +59,7 @@ class Preparation:
         self.levels: dict[int, np.ndarray] = {}
         for place, kind in enumerate(self.kinds):
             known = steps[~missing[:, place], place]
-            if kind not in NUMERIC:
+            if kind not in (*NUMERIC, "constant"):
                 codes, counts = np.unique(known, return_counts=True)
                 self.levels[place] = np.sort(codes[np.argsort(-counts, kind="stable")[:_MOST_LEVELS]])
             elif len(known):
