@@ -205,6 +205,78 @@ def table_run(tmp_path_factory: pytest.TempPathFactory, table_csv: Path) -> Path
     return out
 
 
+TINY_SERIES = [
+    "modality=series",
+    "data.window=12",
+    "data.label=mood",
+    "data.test=0.0",
+    "model.width=32",
+    "model.blocks=1",
+    "model.heads=2",
+    "training.batch_size=64",
+    "training.learning_rate=0.005",
+    "training.precision=fp32",
+    "training.checkpoint_every=1h",
+    "sampling.steps=5",
+    "sampling.block_size=16",
+]
+"""Settings of a model of series so small that it trains in seconds; `--set` texts, also for the command line."""
+
+
+def sensors(count: int = 60, steps: int = 18, seed: int = 0) -> pd.DataFrame:
+    """Sequences with an answer, in long form: `level` is a wave, high in sequences of mood `up` and low in `down`.
+
+    sensor (id), when (hours), site (static category: north or south), level (number; about a tenth missing, in
+    stretches), jumps (integers 0 to 4 that follow the level), state (category: idle where the level falls, else busy),
+    mood (class).
+    """
+    import pandas as pd
+
+    generator = np.random.default_rng(seed)
+    rows = []
+    for number in range(count):
+        hours = np.arange(steps) + int(generator.integers(0, 24 * 300))
+        up = number % 2 == 0
+        level = np.sin(2 * np.pi * hours / 24) + (4.0 if up else -4.0) + 0.1 * generator.normal(size=steps)
+        gone = generator.random(steps) < 0.05
+        gone |= np.roll(gone, 1)
+        falls = np.diff(level, prepend=level[0]) < 0
+        rows.append(
+            pd.DataFrame(
+                {
+                    "sensor": f"S{100 + number}",
+                    "when": pd.Timestamp("2018-01-01") + pd.to_timedelta(hours, "h"),
+                    "site": "north" if number % 3 else "south",
+                    "level": np.where(gone, np.nan, np.round(level, 3)),
+                    "jumps": np.clip(np.rint(level / 2 + 2), 0, 4).astype(int),
+                    "state": np.where(falls, "idle", "busy"),
+                    "mood": "up" if up else "down",
+                }
+            )
+        )
+    return pd.concat(rows, ignore_index=True)
+
+
+@pytest.fixture(scope="session")
+def series_csv(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`sensors` as a CSV file."""
+    path = tmp_path_factory.mktemp("sensors") / "sensors.csv"
+    sensors().to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def series_run(tmp_path_factory: pytest.TempPathFactory, series_csv: Path) -> Path:
+    """A run folder: a small model of `sensors` with windows of 12 steps, really trained (200 steps)."""
+    from synthgen.config.loading import load_config
+    from synthgen.training.run import train
+
+    out = tmp_path_factory.mktemp("runs") / "sensors"
+    flags = {"data.source": str(series_csv), "training.steps": 200}
+    train(load_config(None, TINY_SERIES, flags), out, device="cpu")
+    return out
+
+
 @pytest.fixture
 def one_thread() -> Iterator[None]:
     """One torch thread inside the test: sums come out the same, and nobody else is slowed down."""
