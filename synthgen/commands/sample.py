@@ -1,4 +1,4 @@
-"""`synthgen sample`: synthetic images, or rows of a table, from a trained model, any number of them."""
+"""`synthgen sample`: synthetic images, rows of a table or series from a trained model, any number of them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from synthgen.commands.options import (
 )
 from synthgen.commands.sample_images import make_folder, make_shards, show_plan
 from synthgen.commands.sample_request import read_request
+from synthgen.commands.sample_series import SeriesFlags, sample_series
 from synthgen.commands.sample_tables import TableFlags, sample_table
 from synthgen.console import command_console
 from synthgen.errors import UsageError
@@ -30,7 +31,7 @@ from synthgen.runs import modality_of, resolve_run
 
 
 class Format(str, Enum):
-    """What samples are written as; a test keeps this list equal to what images and tables can be written as."""
+    """What samples are written as; a test keeps this list equal to what images, tables and series are written as."""
 
     png = "png"
     npz = "npz"
@@ -56,7 +57,8 @@ class Sampler(str, Enum):
 def sample(
     run: RunArgument,
     count: Annotated[
-        int | None, typer.Option("--count", "-n", metavar="N", help="How many samples [default: 64; rows: 1000].")
+        int | None,
+        typer.Option("--count", "-n", metavar="N", help="How many samples [default: 64; others: 1000]."),
     ] = None,
     out: Annotated[
         str | None,
@@ -64,7 +66,7 @@ def sample(
             "--out",
             "-o",
             metavar="PATH",
-            help="A folder, or a URL (s3://bucket/dir); rows: FILE.csv, .tsv, .parquet or - [default: synthetic].",
+            help="A folder, or a URL (s3://bucket/dir); rows, series: FILE.csv, .tsv, .parquet, .npz, -.",
         ),
     ] = None,
     class_: Annotated[
@@ -73,25 +75,38 @@ def sample(
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option("--where", metavar="COND", help="Rows: age=30..40, city='Rome|Paris', x=; repeatable."),
+        typer.Option("--where", metavar="COND", help="Rows: age=30..40, city='Rome|Paris', x=; series: covariates."),
     ] = None,
     balance: Annotated[
         str | None, typer.Option("--balance", metavar="COLUMN", help="Rows: equally many of each of its values.")
     ] = None,
     complete: Annotated[
-        Path | None, typer.Option("--complete", metavar="FILE", help="Rows: fill the missing cells of this table.")
+        Path | None,
+        typer.Option("--complete", metavar="FILE", help="Fill the missing cells of these rows or series."),
     ] = None,
     draws: Annotated[
-        int | None, typer.Option("--draws", min=1, metavar="N", help="Completions of each row [default: 1].")
+        int | None,
+        typer.Option("--draws", min=1, metavar="N", help="Completions of each row, sequence [default: 1]."),
     ] = None,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Completed cells may stay missing, as often as in the data.")
     ] = False,
+    quantiles: Annotated[
+        str | None,
+        typer.Option("--quantiles", metavar="LIST", help="Series: 0.1,0.5,0.9 of the draws, not these."),
+    ] = None,
+    length: Annotated[
+        int | None, typer.Option("--length", metavar="N", help="Series: steps of each, also beyond the window.")
+    ] = None,
+    start: Annotated[
+        str | None, typer.Option("--start", metavar="TIME", help="Series: the time of the first step.")
+    ] = None,
     format_: Annotated[
-        Format | None, typer.Option("--format", help="[default: png, in shards parquet; rows: by --out, else csv]")
+        Format | None,
+        typer.Option("--format", help="[default: png, in shards parquet; others: by --out, else csv]"),
     ] = None,
     escape_formulas: Annotated[
-        bool, typer.Option("--escape-formulas", help="Rows: no cell that a spreadsheet would run as a formula.")
+        bool, typer.Option("--escape-formulas", help="No cell that a spreadsheet would run as a formula.")
     ] = False,
     seed: SeedOption = 0,
     shards: Annotated[
@@ -126,23 +141,62 @@ def sample(
 ) -> None:
     """Draw samples from a model. Sample k depends on the model, the settings, the seed and k alone.
 
-    A model of images makes a folder of pictures, a model of a table a file of rows.
+    A model of images makes a folder of pictures, a model of a table a file of rows, a model of series a file in the
+    form that its data had.
     """
     with command_console(json=json, quiet=quiet, color=color) as console:
         if count is not None and count < 1:
             raise UsageError(f"--count must be 1 or more, not {count}")
         chosen = format_.value if format_ else None
         checkpoint = resolve_run(run)
-        rows: dict[str, object] = {"--where": where, "--balance": balance, "--complete": complete, "--draws": draws}
-        rows |= {"--allow-missing": allow_missing, "--escape-formulas": escape_formulas, "--temperature": temperature}
-        pictures: dict[str, object] = {
+        given: dict[str, object] = {
             "--class": class_,
+            "--where": where,
+            "--balance": balance,
+            "--complete": complete,
+            "--draws": draws,
+            "--allow-missing": allow_missing,
+            "--quantiles": quantiles,
+            "--length": length,
+            "--start": start,
+            "--escape-formulas": escape_formulas,
             "--sampler": sampler,
             "--eta": eta,
             "--guidance-scale": guidance_scale,
+            "--temperature": temperature,
         }
-        if modality_of(checkpoint) == "tables":
-            _refuse(pictures, "a model of images", f"{run} is one of a table")
+        modality = modality_of(checkpoint)
+        _refuse_foreign(given, modality, run)
+        if modality == "series":
+            series = SeriesFlags(
+                count=count,
+                out=out,
+                classes=tuple(class_ or ()),
+                where=tuple(where or ()),
+                length=length,
+                start=start,
+                complete=complete,
+                draws=draws,
+                quantiles=quantiles,
+                allow_missing=allow_missing,
+                format=chosen,
+                escape=escape_formulas,
+                seed=seed,
+                shards=shards,
+                shard_size=shard_size,
+                shard=shard,
+                sampler=sampler.value if sampler else None,
+                steps=steps,
+                eta=eta,
+                guidance_scale=guidance_scale,
+                device=device,
+                resume=resume,
+                force=force,
+                dry_run=dry_run,
+            )
+            sample_series(console, checkpoint, series)
+            return
+        if modality == "tables":
             flags = TableFlags(
                 count=count,
                 out=out,
@@ -166,7 +220,6 @@ def sample(
             )
             sample_table(console, checkpoint, flags)
             return
-        _refuse(rows, "a model of a table", f"{run} is one of images")
         request = read_request(64 if count is None else count, out or "synthetic", chosen, shards, shard_size, shard)
         if not request.in_shards:
             check_output(Path(request.out), force=force, resume=resume)
@@ -190,9 +243,35 @@ def sample(
             make_folder(console, model, plan, Path(request.out), force, resume)
 
 
-def _refuse(options: dict[str, object], of: str, instead: str) -> None:
+_PICTURES, _ROWS, _SERIES = "images", "tables", "series"
+_OWNERS = {
+    "--class": (_PICTURES, _SERIES),
+    "--sampler": (_PICTURES, _SERIES),
+    "--eta": (_PICTURES, _SERIES),
+    "--guidance-scale": (_PICTURES, _SERIES),
+    "--where": (_ROWS, _SERIES),
+    "--complete": (_ROWS, _SERIES),
+    "--draws": (_ROWS, _SERIES),
+    "--allow-missing": (_ROWS, _SERIES),
+    "--escape-formulas": (_ROWS, _SERIES),
+    "--balance": (_ROWS,),
+    "--temperature": (_ROWS,),
+    "--quantiles": (_SERIES,),
+    "--length": (_SERIES,),
+    "--start": (_SERIES,),
+}
+"""Which kinds of models understand an option; all others are understood by all of them."""
+_MODELS = {_PICTURES: "images", _ROWS: "a table", _SERIES: "series"}
+
+
+def _refuse_foreign(options: dict[str, object], modality: str, run: str) -> None:
     """Raises UsageError for options that were given and belong to another kind of model."""
-    given = [name for name, value in options.items() if not (value is None or value is False or value == [])]
-    if given:
-        verb = "belongs" if len(given) == 1 else "belong"
-        raise UsageError(f"{', '.join(given)} {verb} to {of}, and {instead}")
+    there = {name for name, value in options.items() if not (value is None or value is False or value == [])}
+    foreign = [name for name in options if name in there and modality not in _OWNERS[name]]
+    if foreign:
+        owners = [f"of {_MODELS[one]}" for one in _MODELS if any(one in _OWNERS[name] for name in foreign)]
+        verb = "belongs" if len(foreign) == 1 else "belong"
+        raise UsageError(
+            f"{', '.join(foreign)} {verb} to a model {' or '.join(owners)}, and {run} is one of "
+            f"{_MODELS.get(modality, modality)}"
+        )

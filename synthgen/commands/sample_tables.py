@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthgen.commands.resuming import resume_command, stoppable
+from synthgen.commands.sample_files import show_file, show_parts, show_shards
 from synthgen.commands.sample_places import Place, read_place
 from synthgen.console import Console
 from synthgen.errors import UsageError
 
 if TYPE_CHECKING:
-    from synthgen.generation.making import ShardsResult
     from synthgen.generation.onefile import FileResult
     from synthgen.generation.tables.model import TableModel
     from synthgen.generation.tables.work import TableWork
@@ -117,7 +117,7 @@ def _make_shards(console: Console, work: TableWork, place: Place, flags: TableFl
         console.note(note)
     with stoppable(resume_command()) as stop:
         result = work.to_shards(place.out, place.part, force=flags.force, reporter=console.reporter, should_stop=stop)
-    _show_shards(console, work, result)
+    show_shards(console, work.plan, result, "rows", work.plan.seed)
 
 
 def _show_plan(console: Console, model: TableModel, work: TableWork, place: Place) -> None:
@@ -144,74 +144,16 @@ def _show_plan(console: Console, model: TableModel, work: TableWork, place: Plac
         ("seed", plan.seed),
         ("format", plan.format + (", gzip" if plan.packed else "")),
     ]
-    if plan.shards is not None:
-        start, stop = plan.bounds(0)
-        mine = place.part.of(plan.shards)
-        part = {"index": place.part.index, "total": place.part.total, "source": place.part.source or None}
-        made = sum(last - first for first, last in map(plan.bounds, mine))
-        document |= {"part": part, "shards_of_part": len(mine), "rows_of_part": made}
-        rows.append(("shards", f"{plan.shards:,} of about {stop - start:,} rows"))
-        note = place.note(plan.shards)
-        rows += [("this process", note)] if note else []
+    show_parts(plan, place, "rows", rows, document)
     where = "write to stdout" if place.stdout else f"sample into {place.out}"
     console.result(document, lambda: console.table(f"would {where}", ("", ""), rows), quiet=place.out)
 
 
 def _show_result(console: Console, model: TableModel, work: TableWork, result: FileResult) -> None:
-    document = {
-        "out": str(result.out),
-        "file": str(result.file),
-        "manifest": str(result.manifest),
-        "count": result.count,
-        "bytes": result.bytes,
-        "sha256": result.sha256,
-        "seconds": result.seconds,
-        "rows_per_second": result.rows_per_second,
-        "seed": work.plan.seed,
-    }
-
-    def human() -> None:
-        console.line(f"{result.count:,} rows in {result.file}", "bold")
-        if work.plan.where:
-            console.line(f"  all of them with {'; '.join(work.plan.where)}")
-        rate = f"{result.rows_per_second:,.0f} rows/s, " if result.rows_per_second else ""
-        console.line(f"  {result.seconds:,.1f} s, {rate}{result.bytes / 1e6:,.1f} MB, manifest in {result.manifest}")
-
-    console.result(document, human, quiet=result.out)
+    said = [f"all of them with {'; '.join(work.plan.where)}"] if work.plan.where else []
+    show_file(console, result, "rows", work.plan.seed, said)
     source = str(model.header["data"]["name"])  # anybody's text: quoted, so that pasting it runs nothing
     if not (work.plan.where or work.plan.balance or work.plan.complete):
         console.next(shlex.join(["synthgen", "evaluate", "--real", source, "--fake", str(result.out)]))
     else:
         console.next(shlex.join(["synthgen", "sample", "verify", str(result.out)]))
-
-
-def _show_shards(console: Console, work: TableWork, result: ShardsResult) -> None:
-    plan = work.plan
-    document = {
-        "out": result.out,
-        "format": plan.format,
-        "count": plan.count,
-        "shards": plan.shards,
-        "shards_made": result.made,
-        "shards_kept": result.kept,
-        "shards_missing": result.missing,
-        "finished": result.finished,
-        "rows_made": result.count,
-        "seconds": result.seconds,
-        "rows_per_second": result.images_per_second,
-        "seed": plan.seed,
-    }
-
-    def human() -> None:
-        kept = f", {result.kept:,} there already" if result.kept else ""
-        made = f"{len(result.made):,} shard{'' if len(result.made) == 1 else 's'} made"
-        console.line(f"{made} in {result.out}{kept}", "bold")
-        if result.count:
-            console.line(f"  {result.count:,} rows, {result.seconds:,.1f} s, {result.images_per_second:,.0f} rows/s")
-        missing = f"{result.missing:,} of {plan.shards:,} shards are still to be made"
-        console.line(f"  {f'the set is complete: {plan.count:,} rows' if result.finished else missing}")
-
-    console.result(document, human, quiet=result.out)
-    if result.finished:
-        command = ["synthgen", "sample", "merge", result.out, "--out", f"synthetic.{plan.format}"]
-        console.next(shlex.join(command))

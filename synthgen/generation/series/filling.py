@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from synthgen.data.series.codec import Part
     from synthgen.generation.series.engine import SeriesEngine
 
-GENERATED = ("channel", "static")
+GENERATED = ("channel", "static", "gap")
 """Roles of parts that are drawn; labels and calendars are given."""
 
 
@@ -75,19 +75,19 @@ class _Plan:
     def __init__(self, canvas: Canvas, parts: Sequence[Part], window: int) -> None:
         self.canvas, self.parts, self.window = canvas, parts, window
         self.size = canvas.given.shape[1]
-        self.generated = torch.zeros(canvas.given.shape[2], dtype=torch.bool)
-        values = torch.zeros_like(self.generated)
+        self.generated, wanted, values = (torch.zeros(canvas.given.shape[2], dtype=torch.bool) for _ in range(3))
         for part in parts:
-            if part.role in GENERATED:
-                self.generated[part.start : part.stop] = True
-                if part.missing is not None:
-                    self.generated[part.missing] = True
-            if part.role == "channel":
-                values[part.start : part.stop] = True
-        wanted = torch.arange(self.size) < torch.from_numpy(canvas.lengths)[:, None]
+            cells = slice(part.start, part.stop)
+            self.generated[cells] = part.role in GENERATED
+            # The time since the step before is known, or drawn along with what happens then.
+            wanted[cells] = part.role in ("channel", "static")
+            values[cells] = part.role == "channel"
+            if part.missing is not None:
+                self.generated[part.missing] = wanted[part.missing] = True
+        inside = torch.arange(self.size) < torch.from_numpy(canvas.lengths)[:, None]
         # Unknown steps, those behind the end left out; and steps where a recording knows something.
-        self.open = ((~canvas.known & self.generated).any(-1) & wanted).numpy()
-        self.recorded = ((canvas.known & values).any(-1) & wanted).numpy()
+        self.open = ((~canvas.known & wanted).any(-1) & inside).numpy()
+        self.recorded = ((canvas.known & values).any(-1) & inside).numpy()
 
     def starts(self) -> np.ndarray | None:
         """First step of each sequence's next window, int64 (B,); None when nothing is left to draw."""
