@@ -7,6 +7,7 @@ unit is that of Cho et al. 2014 in the form of `torch.nn.GRU`, with which its te
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -102,10 +103,12 @@ class ParallelGRU(nn.Module):
         states = self.states(x)
         length, models, hidden, batch = states.shape
         flat = states.permute(1, 2, 3, 0).reshape(models, hidden, batch * length)
-        return self._out(flat).reshape(models, batch, length)
+        found: Tensor = self._out(flat).reshape(models, batch, length)
+        return found
 
     def _out(self, states: Tensor) -> Tensor:
-        return torch.baddbmm(self.out_bias, self.out, states).squeeze(1)
+        found: Tensor = torch.baddbmm(self.out_bias, self.out, states).squeeze(1)
+        return found
 
 
 def _drawn(inputs: int, hidden: int, seed: int) -> dict[str, Tensor]:
@@ -113,7 +116,7 @@ def _drawn(inputs: int, hidden: int, seed: int) -> dict[str, Tensor]:
     random = torch.Generator().manual_seed(seed)
 
     def uniform(*shape: int) -> Tensor:
-        return (2 * torch.rand(*shape, generator=random) - 1) / hidden**0.5
+        return (2 * torch.rand(*shape, generator=random) - 1) / math.sqrt(hidden)
 
     return {
         "weight": uniform(3 * hidden, inputs),
