@@ -4,7 +4,7 @@ _synthgen() {
     local path=synthgen word words= files= value= cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$path $word" in
-        'synthgen quickstart'|'synthgen train'|'synthgen sample'|'synthgen sample verify'|'synthgen sample merge'|'synthgen evaluate'|'synthgen augment-classifier'|'synthgen explain'|'synthgen export'|'synthgen doctor'|'synthgen runs'|'synthgen runs list'|'synthgen runs show'|'synthgen runs compare'|'synthgen data'|'synthgen data list'|'synthgen data inspect'|'synthgen data prepare'|'synthgen config'|'synthgen config show'|'synthgen config schema'|'synthgen config list') path="$path $word" ;;
+        'synthgen quickstart'|'synthgen train'|'synthgen sample'|'synthgen sample verify'|'synthgen sample merge'|'synthgen evaluate'|'synthgen augment-classifier'|'synthgen explain'|'synthgen export'|'synthgen serve'|'synthgen doctor'|'synthgen runs'|'synthgen runs list'|'synthgen runs show'|'synthgen runs compare'|'synthgen data'|'synthgen data list'|'synthgen data inspect'|'synthgen data prepare'|'synthgen config'|'synthgen config show'|'synthgen config schema'|'synthgen config list') path="$path $word" ;;
         esac
     done
     case "$path $prev" in
@@ -36,6 +36,9 @@ _synthgen() {
         'synthgen sample --balance') words='' value=1 ;;
         'synthgen sample --complete') words='' files=1 value=1 ;;
         'synthgen sample --draws') words='' value=1 ;;
+        'synthgen sample --quantiles') words='' value=1 ;;
+        'synthgen sample --length') words='' value=1 ;;
+        'synthgen sample --start') words='' value=1 ;;
         'synthgen sample --format') words='png npz idx parquet webdataset csv tsv' value=1 ;;
         'synthgen sample --seed') words='' value=1 ;;
         'synthgen sample --shards') words='' value=1 ;;
@@ -110,6 +113,14 @@ _synthgen() {
         'synthgen export --steps') words='' value=1 ;;
         'synthgen export --device') words='auto cpu cuda mps' value=1 ;;
         'synthgen export --color') words='auto always never' value=1 ;;
+        'synthgen serve --host') words='' value=1 ;;
+        'synthgen serve --port') words='' value=1 ;;
+        'synthgen serve --api-key-file') words='' files=1 value=1 ;;
+        'synthgen serve --queue') words='' value=1 ;;
+        'synthgen serve --max-count') words='' value=1 ;;
+        'synthgen serve --timeout') words='' value=1 ;;
+        'synthgen serve --device') words='auto cpu cuda mps' value=1 ;;
+        'synthgen serve --color') words='auto always never' value=1 ;;
         'synthgen doctor --color') words='auto always never' value=1 ;;
         'synthgen runs list --color') words='auto always never' value=1 ;;
         'synthgen runs show --out'|'synthgen runs show -o') words='' files=1 value=1 ;;
@@ -137,13 +148,14 @@ _synthgen() {
         'synthgen') words='--version --help -h' ;;
         'synthgen quickstart') words='--out -o --budget --count -n --seed --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen train') words='--config -c --data --out -o --budget --steps --epochs --seed --devices --nodes --strategy --precision --max-bad --set --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
-        'synthgen sample') words='--count -n --out -o --class --where --balance --complete --draws --allow-missing --format --escape-formulas --seed --shards --shard-size --shard --sampler --steps --eta --guidance-scale --temperature --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
+        'synthgen sample') words='--count -n --out -o --class --where --balance --complete --draws --allow-missing --quantiles --length --start --format --escape-formulas --seed --shards --shard-size --shard --sampler --steps --eta --guidance-scale --temperature --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen sample verify') words='--json --quiet -q --color --help -h' ;;
         'synthgen sample merge') words='--out -o --format --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --fail-if --holdout --test --target --out -o --seed --max-bad --no-cache --device --force --json --quiet -q --color --help -h' ;;
         'synthgen augment-classifier') words='--real --synthetic --train-generator --budget --set --test --target --real-size --ratio --imbalance --filter --classifier --augment --count -n --seeds --steps --batch-size --allow-leak --out -o --seed --max-bad --device --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen explain') words='--out -o --samples -n --class --methods --rows --target --count --data --test --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
         'synthgen export') words='--format --out -o --sampler --steps --device --force --dry-run --json --quiet -q --color --help -h' ;;
+        'synthgen serve') words='--host --port --api-key-file --queue --max-count --timeout --device --quiet -q --color --help -h' ;;
         'synthgen doctor') words='--json --quiet -q --color --help -h' ;;
         'synthgen runs') words='--help -h' ;;
         'synthgen runs list') words='--json --quiet -q --color --help -h' ;;
@@ -160,7 +172,7 @@ _synthgen() {
         esac
     elif [[ -z $value ]]; then
         case "$path" in
-        'synthgen') words='quickstart train sample evaluate augment-classifier explain export doctor runs data config' ;;
+        'synthgen') words='quickstart train sample evaluate augment-classifier explain export serve doctor runs data config' ;;
         'synthgen quickstart') words='' ;;
         'synthgen train') words='adult air-quality basic-motions celeba cifar10 etth1 fashion-mnist imagenet images italy-power-demand japanese-vowels mnist mnist-mini series sines stocks table' files=1 ;;
         'synthgen sample') words='verify merge' files=1 ;;
@@ -170,6 +182,7 @@ _synthgen() {
         'synthgen augment-classifier') words='' ;;
         'synthgen explain') words='' files=1 ;;
         'synthgen export') words='' files=1 ;;
+        'synthgen serve') words='' files=1 ;;
         'synthgen doctor') words='' ;;
         'synthgen runs') words='list show compare' ;;
         'synthgen runs list') words='' files=1 ;;

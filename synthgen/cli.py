@@ -23,6 +23,7 @@ from synthgen.commands import (
     runs,
     sample,
     sample_verbs,
+    serve,
     train,
 )
 
@@ -64,6 +65,7 @@ app.command(short_help="Measure how close synthetic images are to real ones.")(e
 app.command(short_help="Find out whether synthetic images help a classifier.")(augment_classifier.augment_classifier)
 app.command(short_help="Show how samples came to be.")(explain.explain)
 app.command(short_help="Write a model for diffusers or as one file.")(export.export)
+app.command(short_help="Serve a model over HTTP.")(serve.serve)
 app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")

@@ -16,7 +16,7 @@ FLOORS = [
     {"errors", "reporting", "stopping", "rendering", "devices", "outputs", "config", "html"},
     {"checkpoints", "diffusion", "models", "data"},
     {"training", "generation", "evaluation", "downstream", "explain", "export", "runs", "diagnosis", "history", "history_page"},
-    {"quickstart", "api"},
+    {"quickstart", "api", "serving"},
     {"console", "commands", "cli"},
 ]
 """Imports run downwards: a room sees its own floor and those before it."""

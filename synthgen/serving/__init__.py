@@ -1,0 +1,1 @@
+"""The HTTP service: one process, one model, one queue. Needs the extra `serve`."""
