@@ -246,7 +246,8 @@ class KnownSeries:
 
     def values(self, drawn: Drawn, count: int) -> np.ndarray:
         """float64 (n, L, C): the first `count` sequences or draws, to be looked at."""
-        return self.packing.values(self._single(drawn), self.longest)[:count]
+        values = self.packing.values(drawn if drawn.frame is None else self._single(drawn), self.longest)
+        return values[:count]
 
     def _single(self, drawn: Drawn) -> Drawn:
         lengths = np.repeat(np.diff(drawn.rows) // self.each, self.each)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,7 +62,8 @@ class SeriesContents:
         if self.plan.format != "npz":
             return join_pieces(pieces, target, self.plan.format)
         target.unlink(missing_ok=True)
-        join_archives([partial(piece.open, "rb") for piece in pieces], target, self.whole or {})
+        opened: list[Opened] = [partial(_open, piece) for piece in pieces]
+        join_archives(opened, target, self.whole or {})
         return settle(target)
 
     def merge(self, files: Sequence[Opened], target: Path) -> None:
@@ -79,6 +80,10 @@ class SeriesContents:
 
     def single(self) -> SeriesContents:
         return replace(self, plan=replace(self.plan, shards=None))
+
+
+def _open(path: Path) -> IO[bytes]:
+    return path.open("rb")
 
 
 def open_series(document: dict[str, Any], place: str) -> SeriesContents:

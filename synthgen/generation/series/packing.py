@@ -30,6 +30,8 @@ class Packing:
 
     def values(self, drawn: Drawn, longest: int) -> np.ndarray:
         """float64 (n, longest, C): channels, NaN where missing and beyond the length; codes of categories."""
+        if drawn.frame is None:
+            return drawn.arrays["X"]
         lengths = np.diff(drawn.rows)
         inside = np.arange(longest) < lengths[:, None]
         found = np.full((len(lengths), longest, len(self.schema.channels)), np.nan)

@@ -12,10 +12,11 @@ import numpy as np
 from synthgen.config.series import SeriesDataConfig
 from synthgen.data.series.framing import normal_times
 from synthgen.data.series.levels import to_codes
-from synthgen.data.series.reading import from_table, part_of, read_whole, table_config
+from synthgen.data.series.reading import part_of, read_whole
 from synthgen.data.series.roles import SEQUENCE
 from synthgen.data.series.schema import SeriesData
 from synthgen.data.series.times import advance, as_numbers
+from synthgen.data.series.wholes import from_table, table_config
 from synthgen.data.tables.frames import from_pandas
 from synthgen.data.tables.raw import Column, RawTable, TextColumn
 from synthgen.data.tables.reading import open_table
