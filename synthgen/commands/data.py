@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synthgen.commands.data_series import inspect as inspect_series
+from synthgen.commands.data_series import known_series
 from synthgen.commands.data_tables import inspect as inspect_tables
 from synthgen.commands.options import Color, ColorOption, ForceOption, JsonOption, QuietOption, SetOption
 from synthgen.commands.resuming import stoppable
@@ -22,7 +24,10 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, inspect and prepare data sets.")
 
 SourceArgument = Annotated[
-    str, typer.Argument(metavar="SOURCE", help="A name, a folder of images, .zip, .npz, IDX, parquet, tar, or a table.")
+    str,
+    typer.Argument(
+        metavar="SOURCE", help="A name, a folder, .zip or .npz of images, IDX, parquet, tar, a table, or series."
+    ),
 ]
 SizeOption = Annotated[
     str | None, typer.Option("--image-size", metavar="N|HxW", help="Pixels [default: the images' own, up to 64].")
@@ -38,6 +43,7 @@ def list_sets(json: JsonOption = False, quiet: QuietOption = False, color: Color
     with command_console(json=json, quiet=quiet, color=color) as console:
         from synthgen.data.registry import KNOWN_SETS
 
+        series = known_series()
         sets = [_facts_of(known) for known in KNOWN_SETS.values()]
 
         def human() -> None:
@@ -54,8 +60,11 @@ def list_sets(json: JsonOption = False, quiet: QuietOption = False, color: Color
                 for entry in sets
             ]
             console.table(None, columns, rows, right=(1, 2, 3))
+            shown = [(one["name"], one["title"], one["shape"], one["licence"], one["where"]) for one in series]
+            console.table(None, ("series", "what", "steps x channels", "licence", "where"), shown)
 
-        console.result({"sets": sets}, human, quiet="\n".join(KNOWN_SETS))
+        names = [*KNOWN_SETS, *(one["name"] for one in series)]
+        console.result({"sets": sets, "series": series}, human, quiet="\n".join(names))
         console.next("synthgen data inspect mnist-mini")
 
 
@@ -76,17 +85,28 @@ def inspect(
     """Say what a data set holds.
 
     Reads all of it: sizes, modes, classes, unreadable files, duplicates, and a picture of a few images of each class;
-    of a table, the columns, what they mean and how they are learned (--set data.columns.NAME.kind=... changes it).
+    of a table, the columns, what they mean and how they are learned (--set data.columns.NAME.kind=... changes it);
+    of series, sequences, times, channels and windows (--set data.window=24 takes a table for a recording).
     """
     with command_console(json=json, quiet=quiet, color=color) as console:
+        from synthgen.config.modalities import wants_series
+        from synthgen.data.series.sources import is_series
         from synthgen.data.tables import is_table
+
+        told = any(text.startswith("modality=") for text in set_ or ())
+        if wants_series(set_ or ()) or (is_series(source) and not told):
+            if image_size or channels or preview:
+                raise UsageError(f"{source} is a series: --image-size, --channels and --preview are for images")
+            return inspect_series(console, source, set_ or [])
 
         if is_table(source):
             if image_size or channels or preview:
                 raise UsageError(f"{source} is a table: --image-size, --channels and --preview are for images")
             return inspect_tables(console, source, set_ or [])
         if set_:
-            raise UsageError(f"--set is for tables, and {source} is none", "Images have --image-size and --channels.")
+            raise UsageError(
+                f"--set is for tables and series, and {source} is neither", "Images have --image-size and --channels."
+            )
         size = _parse_size(image_size)
         if preview is not None:
             check_output(preview, force=force)

@@ -30,6 +30,11 @@ def inspect(console: Console, source: str, overrides: list[str]) -> None:
     with stoppable() as stop:
         found = inspect_table(source, config.data, reporter=console.reporter, should_stop=stop)
     console.result(_document(found), lambda: _show(console, found), quiet=found.rows)
+    if found.interval:
+        first = found.columns[0].name
+        console.note(
+            f"'{first}' goes on by {found.interval} from row to row: --set data.window=24 learns the rows as a series"
+        )
     flags = "".join(f" --set {shlex.quote(text)}" for text in overrides)
     if found.refused:
         drop = shlex.quote(f"data.drop=[{','.join(found.refused)}]")
@@ -48,6 +53,7 @@ def _document(found: TableInspection) -> dict[str, Any]:
         "splits": found.splits,
         "left_out": list(found.dropped),
         "duplicates": found.duplicates,
+        "interval": found.interval or None,
         "fingerprint": found.fingerprint,
         "licence": found.licence,
     }

@@ -68,7 +68,9 @@ def test_list_says_what_is_where(call: Call, monkeypatch: pytest.MonkeyPatch, tm
     code, out, err = call("data", "list")
     assert all(text in out for text in ("60,000 + 10,000", "CC BY-SA 3.0", "embedded", "would be downloaded"))
     assert "next: synthgen data inspect mnist-mini" in err
-    assert call("data", "list", "--quiet")[1].split() == list(status)
+    series = {entry["name"]: entry["status"] for entry in document["series"]}
+    assert (series["stocks"], series["sines"]) == ("by_hand", "made")
+    assert call("data", "list", "--quiet")[1].split() == [*status, *series]
 
 
 def test_list_finds_the_data_folder(call: Call, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -152,13 +152,13 @@ class _Finder:
             # Names like `unit` are used for channels, too: without times that repeat, only blocks are sequences.
             return next((name for name in named if self._in_blocks(name)), None)
         fits = [name for name in named if self._tells_apart(time, name)]
-        if fits or named:
-            return (fits or named)[0]
+        if fits:
+            return fits[0]
         others = [
             name for name in candidates if self.columns[name].kind != "constant" and self._tells_apart(time, name)
         ]
         others.sort(key=lambda n: (self.columns[n].kind == "integer", len(np.unique(self._codes(n)))))
-        return others[0] if others else None
+        return next(iter([*others, *named]), None)
 
     def _codes(self, name: str) -> np.ndarray:
         import pandas as pd

@@ -43,7 +43,10 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class TableInspection:
-    """What was found. splits: rows of each, where a column tells. duplicates: rows equal to an earlier one."""
+    """What was found. splits: rows of each, where a column tells. duplicates: rows equal to an earlier one.
+
+    interval: in words, where the first column holds dates at equal intervals; such a table may be a recording.
+    """
 
     name: str
     rows: int
@@ -53,6 +56,7 @@ class TableInspection:
     duplicates: int
     fingerprint: str
     licence: str
+    interval: str = ""
 
     @property
     def refused(self) -> tuple[str, ...]:
@@ -90,7 +94,25 @@ def inspect_table(
         duplicates=_duplicates(data),
         fingerprint=data.fingerprint,
         licence=data.licence,
+        interval=_interval(data),
     )
+
+
+def _interval(data: TableData) -> str:
+    """See `TableInspection.interval`."""
+    from synthgen.data.series.times import as_numbers, describe_interval, find_step, places
+
+    first = data.schema.columns[0]
+    if first.kind != "datetime" or len(data) < 2 or data.frame[first.name].isna().any():
+        return ""
+    times = as_numbers(data.frame[first.name].to_numpy())
+    if (np.diff(times) <= 0).any():
+        return ""
+    whole = np.array([0, len(times)])
+    step, _ = find_step(times, whole, dates=True, whole=True)
+    place = places(step, times, whole)
+    # Dates of any events are whole days apart: only where hardly one is left out do the rows follow each other.
+    return "" if place is None or (np.diff(place) == 1).mean() < 0.9 else describe_interval(step)
 
 
 def _duplicates(data: TableData) -> int:
