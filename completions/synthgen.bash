@@ -65,6 +65,10 @@ _synthgen() {
         'synthgen evaluate --holdout') words='half test' value=1 ;;
         'synthgen evaluate --test') words='' files=1 value=1 ;;
         'synthgen evaluate --target') words='' value=1 ;;
+        'synthgen evaluate --window') words='' value=1 ;;
+        'synthgen evaluate --protocol') words='honest leaky' value=1 ;;
+        'synthgen evaluate --seeds') words='' value=1 ;;
+        'synthgen evaluate --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
         'synthgen evaluate --out'|'synthgen evaluate -o') words='' files=1 value=1 ;;
         'synthgen evaluate --seed') words='' value=1 ;;
         'synthgen evaluate --max-bad') words='' value=1 ;;
@@ -95,6 +99,7 @@ _synthgen() {
         'synthgen explain --out'|'synthgen explain -o') words='' files=1 value=1 ;;
         'synthgen explain --samples'|'synthgen explain -n') words='' value=1 ;;
         'synthgen explain --class') words='' value=1 ;;
+        'synthgen explain --rival') words='' value=1 ;;
         'synthgen explain --methods') words='' value=1 ;;
         'synthgen explain --rows') words='' files=1 value=1 ;;
         'synthgen explain --target') words='' value=1 ;;
@@ -151,9 +156,9 @@ _synthgen() {
         'synthgen sample') words='--count -n --out -o --class --where --balance --complete --draws --allow-missing --quantiles --length --start --format --escape-formulas --seed --shards --shard-size --shard --sampler --steps --eta --guidance-scale --temperature --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen sample verify') words='--json --quiet -q --color --help -h' ;;
         'synthgen sample merge') words='--out -o --format --resume --force --json --quiet -q --color --help -h' ;;
-        'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --fail-if --holdout --test --target --out -o --seed --max-bad --no-cache --device --force --json --quiet -q --color --help -h' ;;
+        'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --fail-if --holdout --test --target --window --protocol --seeds --set --out -o --seed --max-bad --no-cache --device --force --json --quiet -q --color --help -h' ;;
         'synthgen augment-classifier') words='--real --synthetic --train-generator --budget --set --test --target --real-size --ratio --imbalance --filter --classifier --augment --count -n --seeds --steps --batch-size --allow-leak --out -o --seed --max-bad --device --resume --force --json --quiet -q --color --help -h' ;;
-        'synthgen explain') words='--out -o --samples -n --class --methods --rows --target --count --data --test --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
+        'synthgen explain') words='--out -o --samples -n --class --rival --methods --rows --target --count --data --test --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
         'synthgen export') words='--format --out -o --sampler --steps --device --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen serve') words='--host --port --api-key-file --queue --max-count --timeout --device --quiet -q --color --help -h' ;;
         'synthgen doctor') words='--json --quiet -q --color --help -h' ;;

@@ -1,4 +1,4 @@
-"""`synthgen explain`: see how chosen samples came to be, or what chosen rows of a table are made of."""
+"""`synthgen explain`: see how chosen samples came to be, or what chosen rows and series are made of."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from synthgen.commands.explain_series import SeriesFlags, explain_series
 from synthgen.commands.explain_tables import TableFlags, explain_table
 from synthgen.commands.options import (
     Color,
@@ -34,13 +35,22 @@ if TYPE_CHECKING:
     from synthgen.explain.run import Explanation, Request
 
 
+_THINGS = {"images": "images", "tables": "a table"}
+
+
 def explain(
     run: RunArgument,
     out: OutOption = Path("why"),
     samples: Annotated[int, typer.Option("--samples", "-n", min=1, metavar="N", help="How many samples.")] = 8,
     class_: Annotated[
         list[str] | None,
-        typer.Option("--class", metavar="NAME", help="Only this class; repeatable [default: all, in turn]."),
+        typer.Option("--class", metavar="NAME", help="Only this class; repeatable [default: all]."),
+    ] = None,
+    rival: Annotated[
+        str | None,
+        typer.Option(
+            "--rival", metavar="NAME", help="Series: the class to compare with, or none [default: the nearest]."
+        ),
     ] = None,
     methods: Annotated[
         str | None,
@@ -48,25 +58,30 @@ def explain(
             "--methods",
             metavar="NAMES",
             help="Images: trajectory, evidence [default: trajectory]; rows: detector, likelihood, attribution, "
-            "neighbours, with commas [default: all].",
+            "neighbours [default: all]; series: evidence, attention, trajectory, shap, detector, neighbours "
+            "[default: all]; with commas.",
         ),
     ] = None,
     rows: Annotated[
-        str | None, typer.Option("--rows", metavar="FILE", help="Rows: explain those of this table, not sampled ones.")
+        str | None,
+        typer.Option("--rows", metavar="FILE", help="Rows, series: explain those of this file, not sampled ones."),
     ] = None,
     target: Annotated[
         str | None, typer.Option("--target", metavar="COLUMN", help="Rows: why they have their value in this column.")
     ] = None,
     count: Annotated[
         int | None,
-        typer.Option("--count", min=1, metavar="N", help="Rows: how many the detector sees [default: 1000]."),
+        typer.Option(
+            "--count", min=1, metavar="N", help="Rows, series: how many the detector sees [default: 1000, 300]."
+        ),
     ] = None,
     data: Annotated[
-        str | None, typer.Option("--data", metavar="FILE", help="Rows: the training rows [default: the run's source].")
+        str | None,
+        typer.Option("--data", metavar="FILE", help="Rows, series: what was trained on [default: the run's source]."),
     ] = None,
     test: Annotated[
         str | None,
-        typer.Option("--test", metavar="FILE", help="Rows: real rows that were not trained on [default: held out]."),
+        typer.Option("--test", metavar="FILE", help="Rows, series: real ones not trained on [default: held out]."),
     ] = None,
     sampler: Annotated[Sampler | None, typer.Option("--sampler", help="[default: the model's own]")] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, metavar="N", help="Sampler steps.")] = None,
@@ -85,20 +100,31 @@ def explain(
 
     Images: every step from noise to image, which is not a causal account, and the pixels that speak for the class.
     Rows of a table: what gives them away, how likely they are, why a column has its value, which training rows they
-    resemble. Sample k is the one that `synthgen sample` makes with the same seed.
+    resemble. Series: which steps and channels speak for the class or surprise the model, what a judge goes by, where
+    the network looks, when each part is decided, what gives them away, whom they resemble. Sample k is the one that
+    `synthgen sample` makes with the same seed.
     """
     with command_console(json=json, quiet=quiet, color=color) as console:
         names = None if methods is None else tuple(name.strip() for name in methods.split(",") if name.strip())
-        of_rows: dict[str, object] = {"--rows": rows, "--target": target, "--count": count, "--data": data}
-        of_images = {"--class": class_, "--sampler": sampler, "--guidance-scale": guidance_scale}
+        of_both: dict[str, object] = {"--rows": rows, "--count": count, "--data": data, "--test": test}
+        of_samples = {"--class": class_, "--sampler": sampler, "--guidance-scale": guidance_scale}
         checkpoint = resolve_run(run)
         check_output(out, force=force)
-        if modality_of(checkpoint) == "tables":
-            _refuse(of_images, "images", f"{run} is a model of a table")
+        modality = modality_of(checkpoint)
+        if modality == "series":
+            _refuse({"--target": target}, "tables", f"{run} is a model of series")
+            drawn = (sampler.value if sampler else None, steps, guidance_scale, seed, device, force)
+            asked = SeriesFlags(samples, tuple(class_ or ()), rival, rows, data, test, count, names, *drawn)
+            explain_series(console, run, checkpoint, out, asked)
+            return
+        _refuse({"--rival": rival}, "series", f"{run} is a model of {_THINGS.get(modality, modality)}")
+        if modality == "tables":
+            _refuse(of_samples, "images and series", f"{run} is a model of a table")
             flags = TableFlags(samples, rows, data, test, target, count, names, steps, seed, device, force)
             explain_table(console, run, checkpoint, out, flags)
             return
-        _refuse(of_rows | {"--test": test}, "tables", f"{run} is a model of images")
+        _refuse({"--target": target}, "tables", f"{run} is a model of images")
+        _refuse(of_both, "tables and series", f"{run} is a model of images")
         names = ("trajectory",) if names is None else names
         check_methods(names)
         console.loading("torch")

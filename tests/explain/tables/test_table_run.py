@@ -171,7 +171,7 @@ def test_a_signal_writes_nothing(model: TableModel, tmp_path: Path) -> None:
         (["--target", "incom"], "did you mean 'income'"),
         (["--target", "id"], "no column 'id' that the model predicts"),
         (["--methods", "detektor"], "did you mean 'detector'"),
-        (["--class", "Rome"], "--class is for images"),
+        (["--class", "Rome"], "--class is for images and series"),
         (["--rows", "nothing.csv"], "nothing.csv"),
         (["--data", "nothing.csv"], "nothing.csv"),
         (["--count", "5", "--methods", "detector"], "too few"),
