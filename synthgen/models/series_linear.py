@@ -25,6 +25,7 @@ randomised method (Halko, Martinsson, Tropp 2011)."""
 _MOST_WINDOWS = 20_000
 _MOST_CELLS = 30_000_000
 _CHUNK = 512
+_ENOUGH = 4
 _LEAST_VARIANCE = 1e-6
 
 Gather = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -73,7 +74,7 @@ class LinearEstimate(nn.Module):
     def start_from(self, gather: Gather, count: int) -> None:
         """Take mean and covariance from `count` windows, or from as many evenly spaced ones as memory allows.
 
-        The covariance is drawn towards white noise as far as few windows make it uncertain (Ledoit and Wolf 2004).
+        The covariance is drawn towards white noise where windows are few (Ledoit and Wolf 2004).
         """
         device = self.mean.device
         used = max(1, min(count, _MOST_WINDOWS, _MOST_CELLS // max(1, self.mean.numel())))
@@ -125,7 +126,11 @@ class LinearEstimate(nn.Module):
         return torch.cat([values, rest[None]]), vectors, float(squares.square().sum())
 
     def _fill(self, values: torch.Tensor, vectors: torch.Tensor, fourth: float, count: int) -> None:
-        """Take over principal variances and components, shrunk by equation 14 of Ledoit and Wolf 2004."""
+        """Take over principal variances and components, shrunk as far as `count` windows make necessary.
+
+        By equation 14 of Ledoit and Wolf 2004, faded out towards `_ENOUGH` windows for each cell: what little white
+        noise it leaves there is loud beside the roughness of a smooth series.
+        """
         cells = max(1, self.window * int(self.generated.sum()))
         rank = min(vectors.shape[1], len(self.variances) - 1)
         rest = values[rank] if len(values) > rank else values.new_zeros(())
@@ -133,7 +138,7 @@ class LinearEstimate(nn.Module):
         total = float(values[:rank].sum() + rest * missing)
         norm = float(values[:rank].square().sum() + rest.square() * missing)
         away = max(norm - total**2 / cells, 1e-12)
-        share = min(max((fourth / count - norm) / count, 0.0), away) / away
+        share = min(max((fourth / count - norm) / count, 0.0), away) / away * max(0.0, 1 - count / (_ENOUGH * cells))
         shrunk = (1 - share) * values + share * total / cells
         self.variances.fill_(float((1 - share) * rest + share * total / cells))
         self.variances[:rank] = shrunk[:rank].to(self.variances)

@@ -50,9 +50,24 @@ def test_few_windows_are_drawn_towards_white_noise_as_sklearn_does() -> None:
     linear = LinearEstimate(5, torch.ones(3, dtype=torch.bool))
     linear.start_from(gather(data), len(data))
     covariance = linear.components @ torch.diag(linear.variances[:-1]) @ linear.components.T
-    expected, share = ledoit_wolf(data.flatten(1).double().numpy())
+    flat = data.flatten(1).double().numpy()
+    _, share = ledoit_wolf(flat)
+    share *= 1 - 12 / (4 * 15)
     assert 0.02 < share < 1
-    assert np.allclose(covariance.numpy(), expected, atol=1e-3)
+    plain = np.cov(flat.T, bias=True)
+    assert np.allclose(covariance.numpy(), (1 - share) * plain + share * np.eye(15) * plain.trace() / 15, atol=1e-3)
+
+
+def test_smooth_series_stay_as_smooth_as_they_are() -> None:
+    """Shrinking by a thousandth adds white noise of deviation .03: loud beside steps of .01."""
+    time = torch.arange(3000)[:, None] + torch.arange(12)
+    data = torch.stack([(0.01 * time).sin(), (0.013 * time).cos()], -1) * 2**0.5
+    linear = LinearEstimate(12, torch.ones(2, dtype=torch.bool))
+    linear.start_from(gather(data), len(data))
+    covariance = (linear.components * linear.variances[:-1]) @ linear.components.T
+    rough = torch.zeros(24)
+    rough[0], rough[2], rough[4] = 1.0, -2.0, 1.0
+    assert float(rough @ covariance @ rough) ** 0.5 < 3e-3
 
 
 def test_leading_components_are_those_of_the_whole_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
