@@ -1,4 +1,4 @@
-"""`synthgen evaluate`: how far synthetic images, or rows of a table, are from real ones."""
+"""`synthgen evaluate`: how far synthetic images, rows of a table, or series are from real ones."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from synthgen.commands.options import (
     JsonOption,
     QuietOption,
     SeedOption,
+    SetOption,
 )
 from synthgen.commands.resuming import stoppable
 from synthgen.console import Console, command_console
@@ -25,6 +26,13 @@ from synthgen.outputs import check_output
 
 if TYPE_CHECKING:
     from synthgen.evaluation.comparing import Compared
+
+
+class Protocol(str, Enum):
+    """Which real series are the reference."""
+
+    honest = "honest"
+    leaky = "leaky"
 
 
 class Holdout(str, Enum):
@@ -36,11 +44,11 @@ class Holdout(str, Enum):
 
 def evaluate(
     real: Annotated[
-        str, typer.Option("--real", metavar="SOURCE", help="Real images or a table: a name, folder, file.")
+        str, typer.Option("--real", metavar="SOURCE", help="Real images, a table or series: a name, folder, file.")
     ],
     fake: Annotated[
         list[str],
-        typer.Option("--fake", metavar="SOURCE|RUN", help="Synthetic images or rows, or a run; repeatable."),
+        typer.Option("--fake", metavar="SOURCE|RUN", help="Synthetic images, rows or series, or a run; repeatable."),
     ],
     count: Annotated[
         int | None,
@@ -49,7 +57,7 @@ def evaluate(
             "-n",
             min=1,
             metavar="N",
-            help="Images or rows at most [of a run: 2000 images, as many rows as it learned].",
+            help="Images, rows or windows at most [of a run: 2000 images, as many rows or windows as it learned].",
         ),
     ] = None,
     features: Annotated[
@@ -66,7 +74,9 @@ def evaluate(
             metavar="NAMES",
             help="Of fid, fid_infinity, kid, is, prc, dc, agreement, classes, memorised, duplicates, diversity; of "
             "tables: shape, trend, detection, utility, support, missing, variety, distances, singling_out, "
-            "linkability, inference, membership; with commas [default: all possible].",
+            "linkability, inference, membership; of series: context_fid, correlational, discriminative, predictive, "
+            "marginals, autocorrelation, spectrum, cross_correlation, forecasting, agreement, copies; with commas "
+            "[default: all possible].",
         ),
     ] = None,
     fail_if: Annotated[
@@ -74,7 +84,7 @@ def evaluate(
         typer.Option(
             "--fail-if",
             metavar="GATE",
-            help="Exit with 3 if so: fid>30, memorised>1%, fid>3*floor, trend>2%; repeatable.",
+            help="Exit with 3 if so: fid>30, memorised>1%, fid>3*floor, trend>2%, discriminative>0.1; repeatable.",
         ),
     ] = None,
     holdout: Annotated[
@@ -82,11 +92,28 @@ def evaluate(
     ] = Holdout.half,
     test: Annotated[
         str | None,
-        typer.Option("--test", metavar="FILE", help="Tables: real rows that no generator saw, to test models on."),
+        typer.Option("--test", metavar="FILE", help="Tables, series: real data that no generator saw, to test with."),
     ] = None,
     target: Annotated[
         str | None, typer.Option("--target", metavar="COLUMN", help="Tables: what models are trained to predict.")
     ] = None,
+    window: Annotated[
+        int | None,
+        typer.Option("--window", min=2, metavar="STEPS", help="Series: steps compared together [as they were made]."),
+    ] = None,
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option(
+            "--protocol",
+            show_default=False,
+            help="Series: compare with the training part, or with everything, as the field does [honest].",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", min=1, max=50, metavar="N", show_default=False, help="Series: evaluation seeds [5]."),
+    ] = None,
+    set_: SetOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="Also write report.html and evaluation.json.")
     ] = None,
@@ -101,10 +128,10 @@ def evaluate(
     quiet: QuietOption = False,
     color: ColorOption = Color.auto,
 ) -> None:
-    """Compare synthetic images or rows with real ones: distance, quality, variety, worth, copies, privacy.
+    """Compare synthetic images, rows or series with real ones: distance, quality, variety, worth, copies, privacy.
 
-    Every figure stands beside its floor: what real images or rows score against other real ones at the same n. Several
-    --fake are compared side by side at the same n.
+    Every figure stands beside its floor: what real data score against other real data. Several --fake are compared side
+    by side at the same n. A CSV file is a recording, and no table, with --window or --set data.window=24.
     """
     gates = fail_if or []
     of_images = {
@@ -117,12 +144,39 @@ def evaluate(
     of_tables: dict[str, object] = {"--test": test, "--target": target}
     shown = {flag: value for flag, value in of_images.items() if flag != "--no-cache"}
     common = {"--count": count, "--metrics": metrics, "--fail-if": gates, "--seed": seed or None, "--out": out}
-    given = {**common, **shown, **of_tables}
+    of_series: dict[str, object] = {"--window": window, "--protocol": protocol and protocol.value, "--seeds": seeds}
+    of_series |= {"--set": set_}
+    given = {**common, **shown, **of_tables, **of_series}
     with command_console(json=json, quiet=quiet, color=color) as console, stoppable() as stop:
         if out is not None:
             check_output(out, force=force)
+        from synthgen.commands.evaluate_series import evaluate_sequences, means_series
         from synthgen.data.tables import is_table
 
+        if means_series(real, fake, set_ or (), window):
+            refuse({**{k: v for k, v in of_images.items() if k != "--no-cache"}, "--target": target}, "series")
+            evaluate_sequences(
+                console,
+                real,
+                fake,
+                overrides=set_ or (),
+                protocol=None if protocol is None else ("leaky" if protocol is Protocol.leaky else "honest"),
+                window=window,
+                test=test,
+                count=count,
+                metrics=_names(metrics),
+                gates=gates,
+                seed=seed,
+                seeds=seeds or 5,
+                device=device,
+                cache=not no_cache,
+                out=out,
+                words=_words(real, fake, given),
+                force=force,
+                should_stop=stop,
+            )
+            return
+        refuse(of_series, "a table" if is_table(real) else "images", of="series")
         if is_table(real):
             refuse(of_images, "a table")
             evaluate_frames(

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from synthgen.evaluation.tables.result import TableEvaluation
 
 
-def refuse(given: Mapping[str, object], things: str) -> None:
-    """Raise UsageError for the first flag that was given and says nothing about `things`."""
+def refuse(given: Mapping[str, object], things: str, *, of: str | None = None) -> None:
+    """Raise UsageError for the first flag that was given and says nothing about `things`. of: what it is for."""
     for flag, value in given.items():
         if value is not None:
-            kind = "tables" if things == "images" else "images"
+            kind = of or ("tables" if things == "images" else "images")
             raise UsageError(f"{flag} is for {kind}; --real names {things}", f"leave {flag} away")
 
 

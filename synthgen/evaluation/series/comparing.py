@@ -8,9 +8,9 @@ reference's extremes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -79,8 +79,8 @@ def evaluate_series_sources(
     real: str,
     fakes: Sequence[str],
     *,
-    config: SeriesDataConfig | None = None,
-    protocol: str | None = None,
+    settings: Mapping[str, object] | None = None,
+    protocol: Literal["honest", "leaky"] | None = None,
     window: int | None = None,
     test: str | None = None,
     count: int | None = None,
@@ -95,7 +95,8 @@ def evaluate_series_sources(
 ) -> Compared:
     """Evaluate every source of synthetic series in `fakes` against the real series that `real` names.
 
-    config: how the real series are read; None: as the run was told, else found out. protocol: `honest`, `leaky`, None:
+    settings: entries of `SeriesDataConfig` that say how the real series are read; for the rest as the run was told,
+    else found out. protocol: `honest`, `leaky`, None:
     the run's, else honest. window: steps; None: those of the run, of the synthetic sequences up to 256, else 24. test:
     real series that no generator saw, instead of the last share of `real`. count: windows a side at most; of a run as
     many sequences are drawn, by default as many as there are real windows. seeds: how many of everything random,
@@ -107,12 +108,11 @@ def evaluate_series_sources(
     _check_names(fakes)
     common: dict[str, Any] = {"reporter": reporter, "should_stop": should_stop}
     sources = [open_source(fake, device=device, **common) for fake in fakes]
-    told = config or next((one.config for one in sources if one.config is not None), None) or SeriesDataConfig()
-    if protocol is not None:
-        told = told.model_copy(update={"protocol": protocol})
+    told = next((one.config for one in sources if one.config is not None), SeriesDataConfig())
+    told = told.model_copy(update={**(settings or {}), **({} if protocol is None else {"protocol": protocol})})
     schema = next((one.schema for one in sources if one.schema is not None), None)
     truth = read_real(real, told, schema, test, **common)
-    window = window or (config.window if config is not None else None)
+    window = window or (told.window if "window" in (settings or {}) else None)
     made = _made(sources, truth, window, count, seed, **common)
     return evaluate_series(
         truth,

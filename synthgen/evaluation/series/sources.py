@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -68,7 +68,16 @@ def read_fake(
     """The synthetic series in the terms of the real ones; of a run `count` sequences are drawn."""
     if source.model is not None:
         return draw(source.model, count, None, seed, reporter=reporter, should_stop=should_stop)
-    return source.read(schema)
+    return source.read(schema if source.generator is not None else _without_whole_numbers(schema))
+
+
+def _without_whole_numbers(schema: SeriesSchema) -> SeriesSchema:
+    """A schema in which whole numbers are numbers: others' generators write 3.02 where the real series have 3."""
+    columns = tuple(
+        replace(column, kind="number") if column.kind == "integer" and column.name in schema.channels else column
+        for column in schema.table.columns
+    )
+    return replace(schema, table=replace(schema.table, columns=columns))
 
 
 def window_of(asked: int | None, sources: Sequence[Source], real: SeriesData, made: Sequence[SeriesData]) -> int:
