@@ -69,7 +69,7 @@ def decode_frame(
         if name == schema.time:
             found[name] = times_from(codec, steps, valid, starts, column)
         elif name == schema.id:
-            found[name] = make_ids(column, keys, seed).repeat(lengths).reset_index(drop=True)
+            found[name] = make_ids(column, keys, seed, lengths)
         elif name in codec.codings:
             whole = name in schema.static  # one value for each sequence, from all of its steps
             z, gone = _of_sequence(steps, valid, by_name.get(name)) if whole else _cells(rows, by_name.get(name))

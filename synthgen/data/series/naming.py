@@ -30,11 +30,11 @@ def id_format(column: ColumnSchema, values: pd.Series) -> ColumnSchema:
     return ColumnSchema(column.name, "category", kept | {_FORM: form})
 
 
-def make_ids(column: ColumnSchema, keys: np.ndarray, seed: int) -> pd.Series:
-    """A new id for each key, int64 (N,), in the normal form of the column."""
+def make_ids(column: ColumnSchema, keys: np.ndarray, seed: int, lengths: np.ndarray) -> pd.Series:
+    """A new id for each key, int64 (N,), as often as `lengths` say, in the normal form of the column."""
     import pandas as pd
 
-    names = make_identifiers(dict(column.format.get(_FORM, {})), keys, seed, column.name)
+    names = make_identifiers(dict(column.format.get(_FORM, {})), keys, seed, column.name).repeat(lengths)
     if column.kind == "integer":
         return pd.Series(names.astype(np.int64)).astype("Int64")
     return pd.Series(names, dtype=object)

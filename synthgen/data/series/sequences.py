@@ -192,7 +192,7 @@ def _fill(steps: Steps, jumps: np.ndarray, time: str, times: np.ndarray, step: d
         if name == time:
             columns[name] = _as_times(values, made)
         else:
-            columns[name] = pd.Series(pd.api.extensions.take(values.array, source, allow_fill=True))
+            columns[name] = pd.Series(pd.api.extensions.take(values.array, source, allow_fill=True), dtype=values.dtype)
     offsets = np.concatenate([[0], ends[steps.offsets[1:] - 1]]).astype(np.int64)
     return replace(steps, frame=pd.DataFrame(columns), offsets=offsets)
 
@@ -217,5 +217,5 @@ def constant_within(steps: Steps, names: list[str]) -> Steps:
     frame = steps.frame.copy(deep=False)
     first = np.repeat(steps.offsets[:-1], steps.lengths)
     for name in names:
-        frame[name] = pd.Series(frame[name].array.take(first))
+        frame[name] = pd.Series(frame[name].array.take(first), dtype=frame[name].dtype)
     return replace(steps, frame=frame)
