@@ -139,7 +139,7 @@ def test_wrong_requests_begin_nothing(shell: Shell, tmp_path: Path, arguments: l
 
 def test_options_of_tables_are_refused_for_images(tiny_run: Path, shell: Shell) -> None:
     code, _, err = shell("sample", tiny_run, "--where", "age=3", "--temperature", 0.5)
-    assert code == 2 and "--where, --temperature belong to a model of a table, and" in err
+    assert code == 2 and "--where, --temperature belong to a model of a table or of series, and" in err
     code, _, err = shell("sample", tiny_run, "--format", "csv")
     assert code == 2 and "csv" in err
 
