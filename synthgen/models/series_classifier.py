@@ -29,7 +29,7 @@ class SeriesClassifier(nn.Module):
         there = valid[:, None].to(x.dtype)
         h = self.stem(x.transpose(1, 2)) * there
         for block in self.blocks:
-            h = block(h) * there
+            h = block(h, there)
         mean = h.sum(dim=2) / there.sum(dim=2)
         largest = h.masked_fill(~valid[:, None], -torch.inf).amax(dim=2)
         logits: torch.Tensor = self.head(self.dropout(self.norm(torch.cat([mean, largest], dim=1))))
@@ -43,7 +43,8 @@ class _Block(nn.Module):
         self.convolution = nn.Conv1d(width, width, SIZE, padding=dilation * (SIZE // 2), dilation=dilation)
         self.mix = nn.Conv1d(width, width, 1)
 
-    def forward(self, h: torch.Tensor) -> torch.Tensor:
-        inner = F.relu(self.norm(h.transpose(1, 2)).transpose(1, 2))
+    def forward(self, h: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
+        # The norm of nothing is its bias: beyond the length it must not be read by the convolution.
+        inner = F.relu(self.norm(h.transpose(1, 2)).transpose(1, 2)) * there
         mixed: torch.Tensor = self.mix(F.relu(self.convolution(inner)))
-        return h + mixed
+        return h + mixed * there
