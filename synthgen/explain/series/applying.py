@@ -52,11 +52,11 @@ def _usual(context: Context) -> Reference:
     for data, name in ((context.real.holdout, "held-out windows"), (context.real.train, "training windows")):
         if data is not None and data.steps:
             scene = sources.encoded(context.model, context.layout, data, REFERENCES, spread=True)
-            return reference(context.probe, scene, f"{len(scene)} {name}", context.reporter)
+            return reference(context.probe, scene, f"{len(scene)} {name}", reporter=context.reporter)
     frame = sources.framed(context.model, context.layout, np.arange(10**6, 10**6 + REFERENCES), context.seed, ())
     made = draw(context.model.denoiser, frame, context.recipe, context.seed, context.model.device)
     scene = sources.with_result(context.model, frame, made.x[-1])
-    return reference(context.probe, scene, f"{len(scene)} other samples", context.reporter)
+    return reference(context.probe, scene, f"{len(scene)} other samples", reporter=context.reporter)
 
 
 def _evidence(found: SeriesExplanation) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,7 +13,9 @@ from synthgen.explain.series.probe import Probe, levels, nats
 from synthgen.reporting import NullReporter, Reporter
 
 LEVELS, DRAWS = 24, 8
-REFERENCE_DRAWS = 2
+SURPRISE_DRAWS = 4
+"""Fewer, because all windows and those they are compared with get the same noise, most of which cancels."""
+
 _MANY_CLASSES = 32
 _RIVAL_LEVELS, _RIVAL_DRAWS = 8, 2
 _RIVAL_DRAW = 1 << 16
@@ -95,9 +97,11 @@ def class_evidence(
     return Map("evidence", CLASS_QUESTION, "nats", values, totals, halves, pairs, CLASS_CAVEAT, details=told)
 
 
-def reference(probe: Probe, real: Scene, name: str, reporter: Reporter | None = None) -> Reference:
+def reference(
+    probe: Probe, real: Scene, name: str, *, draws: int = SURPRISE_DRAWS, reporter: Reporter | None = None
+) -> Reference:
     """What errors are usual at each step and part: the mean over real windows that reach it."""
-    halves, totals, _ = _summed(probe, [real], (1.0,), REFERENCE_DRAWS, reporter, "what is usual")
+    halves, totals, _ = _summed(probe, [_one_noise(real)], (1.0,), draws, reporter, "what is usual")
     values, reach = halves.mean(axis=0), real.valid.sum(axis=0)
     mean = values.sum(axis=0) / np.maximum(reach, 1)[:, None]
     whole = values.sum(axis=(0, 1)) / max(1, int(reach.sum()))
@@ -106,13 +110,13 @@ def reference(probe: Probe, real: Scene, name: str, reporter: Reporter | None = 
 
 
 def surprise(
-    probe: Probe, scene: Scene, usual: Reference, *, draws: int = DRAWS, reporter: Reporter | None = None
+    probe: Probe, scene: Scene, usual: Reference, *, draws: int = SURPRISE_DRAWS, reporter: Reporter | None = None
 ) -> Map:
     """How much more surprising each cell is than real ones at the same step, in nats; see `SURPRISE_QUESTION`.
 
     The pointwise form of -log p(x) (Kong et al. 2023, arXiv:2302.03792), which is a sum over cells.
     """
-    halves, totals, profile = _summed(probe, [scene], (1.0,), draws, reporter)
+    halves, totals, profile = _summed(probe, [_one_noise(scene)], (1.0,), draws, reporter)
     expected = scene.valid[..., None] * usual.mean
     halves = halves - expected
     totals = totals - expected.sum(axis=(1, 2))
@@ -122,6 +126,11 @@ def surprise(
     question = SURPRISE_QUESTION.format(reference=usual.name)
     pairs = tuple(("this window", usual.name) for _ in range(len(scene)))
     return Map("evidence", question, "nats", values, totals, halves, pairs, SURPRISE_CAVEAT, details=told)
+
+
+def _one_noise(scene: Scene) -> Scene:
+    """The windows with the same noise for all."""
+    return replace(scene, keys=np.zeros_like(scene.keys))
 
 
 def _summed(
