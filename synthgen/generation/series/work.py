@@ -86,6 +86,10 @@ def series_work(model: SeriesModel, request: SeriesRequest, reporter: Reporter |
             reporter=reporter,
         )
         count = asked.count
+        if model.schema.time is not None and model.schema.time not in asked.data.frame and request.format != "npz":
+            raise UsageError(
+                f"{request.complete} has no times, and a file in the form of the data needs them", "give --out FILE.npz"
+            )
     else:
         if request.count is None or request.count < 1:
             raise UsageError(f"--count must be 1 or more, not {request.count}")
