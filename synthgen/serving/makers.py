@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import numpy as np
 
-from synthgen.errors import StoppedError, UsageError
+from synthgen.errors import StoppedError
 from synthgen.generation.model import Model
 from synthgen.generation.tables.model import TableModel
 from synthgen.rendering import png_bytes
@@ -83,13 +83,13 @@ class ImageMaker:
 
     def stream(self, wish: Wish, should_stop: ShouldStop) -> Iterator[bytes]:
         wish = cast("ImageWish", wish)
-        for start, count in _pieces(wish, self.model.recipe(**self._arguments(wish)).block_size):
+        for start, count in pieces(wish, self.model.recipe(**self._arguments(wish)).block_size):
             labels = self.model.labels_for(start, count, wish.labels)
             names = [None] * count if labels is None else [self.model.class_names[label] for label in labels]
             pixels = self._pixels(wish, start, count, should_stop)
             rows = zip(range(start, start + count), names, pixels, strict=True)
-            lines = [{"number": number, "label": name, "image": _picture(image)} for number, name, image in rows]
-            yield _lines(lines)
+            documents = [{"number": number, "label": name, "image": _picture(image)} for number, name, image in rows]
+            yield lines(documents)
 
 
 class RowMaker:
@@ -137,8 +137,8 @@ class RowMaker:
     def stream(self, wish: Wish, should_stop: ShouldStop) -> Iterator[bytes]:
         wish = cast("RowWish", wish)
         block = self.model.recipe(steps=wish.steps, temperature=wish.temperature).block_size
-        for start, count in _pieces(wish, block):
-            yield _lines(self._records(self._rows(wish, start, count, should_stop)))
+        for start, count in pieces(wish, block):
+            yield lines(self._records(self._rows(wish, start, count, should_stop)))
 
     def _records(self, rows: Any) -> list[dict[str, Any]]:
         """Rows as JSON values: dates in ISO 8601, missing cells null."""
@@ -149,18 +149,18 @@ class RowMaker:
         return found
 
 
-MAKERS: dict[str, Callable[[Any], Maker]] = {"images": ImageMaker, "tables": RowMaker}
-
-
 def maker_of(model: Any) -> Maker:
-    """What makes samples of `model` for the service. Raises UsageError for a modality that is not served."""
-    modality = str(model.header["modality"])
-    if modality not in MAKERS:
-        raise UsageError(f"models of {modality} cannot be served", f"served are models of {' and '.join(MAKERS)}")
-    return MAKERS[modality](model)
+    """What makes samples of `model` for the service."""
+    if isinstance(model, Model):
+        return ImageMaker(model)
+    if isinstance(model, TableModel):
+        return RowMaker(model)
+    from synthgen.serving.series import SeriesMaker
+
+    return SeriesMaker(model)
 
 
-def _pieces(wish: Wish, block: int) -> Iterator[tuple[int, int]]:
+def pieces(wish: Wish, block: int) -> Iterator[tuple[int, int]]:
     """(start, count) of pieces that end where blocks end, so that no block is computed twice."""
     start, stop = wish.start, wish.start + wish.count
     while start < stop:
@@ -173,5 +173,5 @@ def _picture(image: np.ndarray) -> str:
     return base64.b64encode(png_bytes(image)).decode()
 
 
-def _lines(documents: list[dict[str, Any]]) -> bytes:
+def lines(documents: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(document) + "\n" for document in documents).encode()

@@ -55,5 +55,29 @@ class RowWish(Wish):
     format: Annotated[Literal["json", "csv", "parquet"], Field(description="json: a list of objects")] = "json"
 
 
-WISHES: dict[str, type[Wish]] = {"images": ImageWish, "tables": RowWish}
+class SeriesWish(Wish):
+    """Sequences."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"count": 2}, {"count": 10, "length": 48, "format": "csv"}]},
+    )
+
+    labels: Annotated[
+        Label | Annotated[list[Label], Field(min_length=1, max_length=1000)] | None,
+        Field(description="class by name or place; a list takes turns; null: as often as in the data"),
+    ] = None
+    where: Annotated[list[Condition], Field(max_length=100, description="conditions on static covariates")] = []
+    length: Annotated[int | None, Field(ge=1, le=10_000, description="steps; null: those of the windows")] = None
+    start_time: Annotated[str | None, Field(max_length=100, description="of the first step; null: as in the data")] = (
+        None
+    )
+    sampler: Annotated[str | None, Field(max_length=40, description="null: the model's own")] = None
+    guidance_scale: Annotated[float | None, Field(ge=0, le=100, description="1: off; null: the model's own")] = None
+    format: Annotated[
+        Literal["json", "csv", "npz"], Field(description="json: a list of sequences, each a list of values by column")
+    ] = "json"
+
+
+WISHES: dict[str, type[Wish]] = {"images": ImageWish, "tables": RowWish, "series": SeriesWish}
 """The body of a request, by the modality of the model."""
