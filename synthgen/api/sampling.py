@@ -51,7 +51,8 @@ def sample(
     """Write samples to `out`; for samples in memory use `sample` and `complete` of the model.
 
     Args:
-        count: how many; 64 images, else 1,000 unless it is said. With `complete`, as many as that file has.
+        count: how many; 64 images, else 1,000 unless it is said, or 1 of series longer than a window. With `complete`,
+            as many as that file has.
         labels, sampler, eta, guidance_scale: of images and series. format: of images png (default), npz or idx, into
             the folder `out`.
         where, balance, temperature: of rows; see `TableModel.sample`; where: of series, too. complete, draws,
@@ -74,7 +75,7 @@ def sample(
     from synthgen.generation.tables.model import TableModel
 
     request: dict[str, Any] = {
-        "count": count if complete or count is not None else 1000,
+        "count": count,
         "where": where,
         "complete": complete,
         "draws": draws,
@@ -86,6 +87,7 @@ def sample(
     if isinstance(model, TableModel):
         _refuse(chosen, "a model of images or of series")
         _refuse(series, "a model of series")
+        request["count"] = count if complete or count is not None else 1000
         return _sample_rows(model, out, shared, format=format, **rows, **request)
     _refuse(rows, "a model of a table")
     return _sample_series(

@@ -58,7 +58,7 @@ def sample(
     run: RunArgument,
     count: Annotated[
         int | None,
-        typer.Option("--count", "-n", metavar="N", help="How many samples [default: 64; others: 1000]."),
+        typer.Option("--count", "-n", metavar="N", help="How many samples [default: 64; rows, series: 1000]."),
     ] = None,
     out: Annotated[
         str | None,

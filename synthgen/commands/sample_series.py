@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     from synthgen.generation.series.model import SeriesModel
     from synthgen.generation.series.work import SeriesWork
 
-DEFAULT_COUNT = 1000
 DEFAULT_DRAWS = 100
 """Completions from which quantiles are told, unless it is said how many."""
 FORMATS = ("csv", "tsv", "parquet", "npz")
+_SHOWN = 4
+"""Channels in the preview."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def sample_series(console: Console, checkpoint: Path, flags: SeriesFlags) -> Non
 
     model = load_series_model(checkpoint, device=flags.device, reporter=console.reporter)
     request = SeriesRequest(
-        count=flags.count if flags.count is not None or flags.complete else DEFAULT_COUNT,
+        count=flags.count,
         labels=flags.classes,
         where=flags.where,
         length=flags.length,
@@ -166,7 +167,7 @@ def _make_file(console: Console, model: SeriesModel, work: SeriesWork, place: Pl
     if work.preview is not None:
         from synthgen.rendering import curves
 
-        console.preview(curves(work.preview), "the first sequences")
+        console.preview(curves(work.preview[..., :_SHOWN]), "the first sequences")
     plan = work.plan
     said = [f"{work.asked}"] if work.asked else []
     show_file(console, result, "sequences", plan.seed, said, rows=work.steps_made)

@@ -84,6 +84,9 @@ class _Plan:
             values[cells] = part.role == "channel"
             if part.missing is not None:
                 self.generated[part.missing] = wanted[part.missing] = True
+        static = [part for part in parts if part.role == "static"]
+        bits = {part.missing for part in static if part.missing is not None}
+        self.static = [cell for part in static for cell in range(part.start, part.stop)] + sorted(bits)
         inside = torch.arange(self.size) < torch.from_numpy(canvas.lengths)[:, None]
         # Unknown steps, those behind the end left out; and steps where a recording knows something.
         self.open = ((~canvas.known & wanted).any(-1) & inside).numpy()
@@ -127,13 +130,13 @@ class _Plan:
     def _settle_static(self, row: int, drawn: torch.Tensor, start: int) -> None:
         """Static covariates hold for the whole sequence: the mean over the steps of its first window."""
         canvas = self.canvas
+        if canvas.known[row][:, self.static].all():
+            return
         exists = canvas.exists[row, start : start + self.window]
         mean = snap(drawn[exists].mean(0, keepdim=True)[None], self.parts)[0, 0]
-        for part in self.parts:
-            if part.role == "static":
-                for cell in [*range(part.start, part.stop), *([] if part.missing is None else [part.missing])]:
-                    canvas.given[row, ~canvas.known[row, :, cell], cell] = mean[cell]
-                    canvas.known[row, :, cell] = True
+        for cell in self.static:
+            canvas.given[row, ~canvas.known[row, :, cell], cell] = mean[cell]
+            canvas.known[row, :, cell] = True
 
 
 def snap(x: torch.Tensor, parts: Sequence[Part]) -> torch.Tensor:

@@ -217,11 +217,13 @@ class SeriesModel:
     ) -> pd.DataFrame:
         """The sequences of `sample`, with the columns, order and dtypes that the data had: one row for each step.
 
-        Sequences of data without ids are told apart by a column `sequence`.
+        Several sequences of data without ids are told apart by a column `sequence`.
         """
         recipe = self.recipe(sampler=sampler, steps=steps, eta=eta, guidance_scale=guidance_scale)
-        request = FreeRequest(self, () if labels is None else labels, where, length, start_time)
         _check_count(count, start)
+        request = FreeRequest(
+            self, () if labels is None else labels, where, length, start_time, numbered=count > 1 or start > 0
+        )
         blocks = self.blocks(request, recipe, seed, start, start + count)
         return self._gathered(blocks, request, count, reporter, should_stop)
 

@@ -69,13 +69,9 @@ def _config(model: SeriesModel) -> SeriesDataConfig:
 def _arranged(model: SeriesModel, raw: RawTable, config: SeriesDataConfig, reporter: Reporter) -> SeriesData:
     schema = model.schema
     names = [column.name for column in raw.columns]
-    unknown = [name for name in names if name not in (*schema.table.names, SEQUENCE, *config.drop)]
-    if unknown:
-        raise UsageError(
-            f"{raw.name} has a column '{unknown[0]}' that the model does not know"
-            f"{nearest(unknown[0], schema.table.names)}",
-            "rename it, or leave it out",
-        )
+    _check_unknown(
+        raw.name, [n for n in names if n not in (*schema.table.names, SEQUENCE, *config.drop)], model, reporter
+    )
     if schema.time is not None and schema.time not in names:
         raise UsageError(
             f"{raw.name} has no column '{schema.time}'", "the times of all steps are needed, those to forecast too"
@@ -90,6 +86,17 @@ def _arranged(model: SeriesModel, raw: RawTable, config: SeriesDataConfig, repor
     raw = replace(raw, columns=tuple(columns))
     whole = from_table(raw, config, schema, reporter, never_stop)
     return part_of(whole, config, "all", reporter)
+
+
+def _check_unknown(name: str, unknown: list[str], model: SeriesModel, reporter: Reporter) -> None:
+    """Raises UsageError for what looks like a misspelled column; others, which training left out, too, are named."""
+    for column in unknown:
+        near = nearest(column, model.schema.table.names)
+        if near:
+            raise UsageError(
+                f"{name} has a column '{column}' that the model does not know{near}", "rename it, or leave it out"
+            )
+        reporter.warn(f"column '{column}' is left out: the model did not learn it")
 
 
 def _checked(model: SeriesModel, data: SeriesData) -> SeriesData:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from synthgen.generation.series.engine import SeriesRecipe
     from synthgen.generation.series.model import SeriesModel
 
+DEFAULT_COUNT = 1000
 SHARD_SEQUENCES = 10_000
 """Sequences of a shard, at most, unless it is said otherwise."""
 _SHOWN = 6
@@ -38,7 +39,7 @@ _SHOWN = 6
 
 @dataclass(frozen=True)
 class SeriesRequest:
-    """What somebody asks for. count: None with `complete`, which has as many sequences as its file.
+    """What somebody asks for. count: None for `default_count`; with `complete`, as many as its file has.
 
     part: given when the set is cut into shards, of which this process makes some. See `SeriesModel.sample` and
     `SeriesModel.complete` for the rest.
@@ -91,11 +92,18 @@ def series_work(model: SeriesModel, request: SeriesRequest, reporter: Reporter |
                 f"{request.complete} has no times, and a file in the form of the data needs them", "give --out FILE.npz"
             )
     else:
-        if request.count is None or request.count < 1:
-            raise UsageError(f"--count must be 1 or more, not {request.count}")
-        asked = FreeRequest(model, request.labels, request.where, request.length, request.start_time)
-        count = request.count
+        count = default_count(model, request) if request.count is None else request.count
+        if count < 1:
+            raise UsageError(f"--count must be 1 or more, not {count}")
+        asked = FreeRequest(
+            model, request.labels, request.where, request.length, request.start_time, numbered=count > 1
+        )
     return SeriesWork(model, _plan(model, request, recipe, asked, count), asked)
+
+
+def default_count(model: SeriesModel, request: SeriesRequest) -> int:
+    """How many sequences, when nobody says so: a thousand windows, or one recording that goes on beyond a window."""
+    return DEFAULT_COUNT if request.length is None or request.length <= model.window else 1
 
 
 def _plan(

@@ -149,7 +149,6 @@ def test_quantiles_by_kind() -> None:
         (lambda f: f.assign(mood="upp"), "column 'mood': the model has never seen 'upp'"),
         (lambda f: f.assign(level="abc"), "level"),
         (lambda f: f.assign(when=f["when"].iloc[0]), "twice"),
-        (lambda f: f.assign(draw=1), "column 'draw' that the model does not know"),
     ],
 )
 def test_what_cannot_be_completed(model: SeriesModel, change: object, message: str, tmp_path: Path) -> None:
