@@ -1,0 +1,158 @@
+"""Runs on series: what is learned and held out, resumption to the bit, data in memory, what cannot be learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import synthgen
+from synthgen.checkpoints import load_checkpoint, read_header
+from synthgen.config.loading import load_config
+from synthgen.config.series import SeriesConfig, window_for
+from synthgen.data.series.reading import read_series
+from synthgen.errors import StoppedError, UsageError
+from synthgen.generation.series.model import SeriesModel
+from synthgen.runs import list_checkpoints
+from synthgen.training.choosing import choose_settings, modality_of_data
+from synthgen.training.metrics import read_metrics
+from synthgen.training.run import describe_plan, train
+from synthgen.training.series import SeriesSubject, load_data, settled
+from tests.conftest import TINY_SERIES, sensors
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+CPU = torch.device("cpu")
+
+
+def config(source: Path, *overrides: str, steps: int = 12) -> SeriesConfig:
+    flags = {"data.source": str(source), "training.steps": steps}
+    found = load_config(None, [*TINY_SERIES, *overrides], flags)
+    assert isinstance(found, SeriesConfig)
+    return found
+
+
+class Stop:
+    """Asks to stop after so many looks."""
+
+    def __init__(self, looks: int) -> None:
+        self.left = looks
+
+    def __call__(self) -> bool:
+        self.left -= 1
+        return self.left <= 0
+
+
+def weights(run: Path, kind: str) -> dict[str, torch.Tensor]:
+    return load_checkpoint(list_checkpoints(run, kind)[0], kind=kind)[1]
+
+
+def test_what_a_source_is(series_csv: Path, tmp_path: Path) -> None:
+    assert modality_of_data(str(series_csv)) == "tables"
+    assert modality_of_data(str(series_csv), ["data.window=12"]) == "series"
+    assert modality_of_data(str(series_csv), ["modality=series"]) == "series"
+    assert modality_of_data("sines") == "series"
+    np.savez(tmp_path / "set.npz", X=np.zeros((4, 6, 2)))
+    assert modality_of_data(str(tmp_path / "set.npz")) == "series"
+    np.savez(tmp_path / "pictures.npz", images=np.zeros((4, 8, 8), np.uint8))
+    assert modality_of_data(str(tmp_path / "pictures.npz")) == "images"
+    name, found = choose_settings(str(series_csv), overrides=["data.window=12"])
+    assert name == "sensors"
+    assert isinstance(found, SeriesConfig)
+    assert choose_settings("sines").config.modality == "series"
+
+
+@pytest.mark.parametrize(
+    ("asked", "longest", "used"), [(None, 29, 29), (None, 256, 256), (None, 257, 24), (24, 1000, 24), (24, 5, 5)]
+)
+def test_windows_follow_from_the_data(asked: int | None, longest: int, used: int) -> None:
+    assert window_for(asked, longest) == used
+
+
+def test_a_run_folder_explains_itself(series_run: Path, series_csv: Path) -> None:
+    header = read_header(list_checkpoints(series_run)[0])
+    assert header["modality"] == "series"
+    assert header["data"]["count"] == 60
+    assert header["data"]["windows"] == 60 * 7
+    data = read_series(series_csv, config(series_csv).data, split="train")
+    assert header["data"]["fingerprint"] == data.fingerprint
+    assert set(header["schema"]["channels"]) >= {"level", "jumps", "state"}
+    assert read_metrics(series_run / "metrics.jsonl")[-1]["step"] == 200
+    assert (series_run / "previews" / "step-00000200.png").read_bytes().startswith(b"\x89PNG")
+    assert isinstance(synthgen.load(series_run), SeriesModel)
+
+
+def test_training_lowers_the_loss(series_run: Path, series_csv: Path) -> None:
+    settings = config(series_csv)
+    data = load_data(settings)
+    subject = SeriesSubject(settled(settings, data), data, CPU)
+    draws = subject.draw(subject.batches()(0), 0)
+    before = float(subject.loss(subject.denoiser.eval(), *draws.parts).mean().detach())
+    assert read_header(list_checkpoints(series_run)[0])["training"]["loss"] < before
+
+
+@pytest.mark.parametrize("patience", [0, 3])
+def test_stopped_and_resumed_equals_uninterrupted(series_csv: Path, tmp_path: Path, patience: int) -> None:
+    overrides = ["model.dropout=0.1", "data.validation=0.2", "data.test=0.2", f"training.patience={patience}"]
+    settings = config(series_csv, *overrides, steps=60)
+    train(settings, tmp_path / "whole", device="cpu")
+    with pytest.raises(StoppedError):
+        train(settings, tmp_path / "cut", device="cpu", should_stop=Stop(31))
+    train(settings, tmp_path / "cut", device="cpu", resume=True)
+    for kind in ("model", "state"):
+        whole, cut = weights(tmp_path / "whole", kind), weights(tmp_path / "cut", kind)
+        assert whole.keys() == cut.keys()
+        assert all(torch.equal(whole[name], cut[name]) for name in whole)
+    assert read_header(list_checkpoints(tmp_path / "cut")[0])["training"]["validation_loss"] > 0
+
+
+def test_the_later_part_is_never_seen(tmp_path: Path) -> None:
+    """With another end of the recording everything that was learned is the same: weights, scalers, lengths."""
+    steps = np.arange(400)
+    frames = [pd.DataFrame({"a": np.sin(steps / 7), "b": np.cos(steps / 5)}) for _ in range(2)]
+    frames[1].iloc[320:] = 1e6
+    found = []
+    for place, frame in enumerate(frames):
+        path = tmp_path / f"recording{place}.csv"
+        frame.to_csv(path, index=False)
+        overrides = ["data.label=null", "data.test=0.2", "data.scaling=standard"]
+        train(config(path, *overrides, steps=5), tmp_path / f"run{place}", device="cpu")
+        found.append(weights(tmp_path / f"run{place}", "model"))
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_frames_and_arrays_in_memory(tmp_path: Path) -> None:
+    settings = {text.partition("=")[0]: _value(text.partition("=")[2]) for text in TINY_SERIES[1:]}
+    model = synthgen.train(data=sensors(12), out=tmp_path / "frame", steps=3, settings=settings)
+    assert isinstance(model, SeriesModel)
+    assert model.sample_frame(2).columns.tolist() == list(sensors(1).columns)
+    values = np.random.default_rng(0).normal(size=(40, 8, 2))
+    settings = {name: value for name, value in settings.items() if name not in ("data.label", "data.window")}
+    other = synthgen.train(data=values, out=tmp_path / "array", steps=3, settings=settings)
+    assert isinstance(other, SeriesModel)
+    assert other.sample(5).shape == (5, 8, 2)
+
+
+def _value(text: str) -> object:
+    try:
+        return float(text) if "." in text else int(text)
+    except ValueError:
+        return text
+
+
+def test_what_cannot_be_learned_is_said_before_the_first_step(tmp_path: Path) -> None:
+    path = tmp_path / "flat.csv"
+    pd.DataFrame({"a": [1.0] * 50, "b": [None] * 50}).to_csv(path, index=False)
+    with pytest.raises(UsageError, match="can be learned"):
+        train(config(path, "data.label=null"), tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_in_plain_facts(series_csv: Path) -> None:
+    settings = config(series_csv, "data.test=0.25")
+    plan = describe_plan(settings, load_data(settings), "cpu")
+    assert plan["windows"].endswith("of 12 steps")
+    assert plan["classes"] == 2
+    assert plan["length"] == "12 steps"
