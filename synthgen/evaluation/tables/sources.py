@@ -17,7 +17,7 @@ from synthgen.data.tables.known import KNOWN_TABLES
 from synthgen.data.tables.reading import open_table, read_table, split_column, table_from_frame
 from synthgen.data.tables.schema import TableData, TableSchema
 from synthgen.downstream.leaks import Provenance, provenance
-from synthgen.errors import SynthgenError, UsageError
+from synthgen.errors import SynthgenError
 from synthgen.evaluation.sources import is_run
 from synthgen.evaluation.tables.result import Leak
 from synthgen.reporting import NullReporter, Reporter
@@ -26,7 +26,6 @@ from synthgen.stopping import ShouldStop, never_stop
 if TYPE_CHECKING:
     import pandas as pd
 
-    from synthgen.generation.tables.model import TableModel
 
 _MOST_BYTES = 64 * 2**20
 _TOLD = 0.01
@@ -79,12 +78,9 @@ def open_synthetic(
 def _of_run(
     source: str, count: int | None, seed: int, device: str, reporter: Reporter, should_stop: ShouldStop
 ) -> Origin:
-    from synthgen.generation.model import Model, load
+    from synthgen.generation.tables.model import load_table_model
 
-    model = load(source, device=device, reporter=reporter)
-    if isinstance(model, Model):
-        raise UsageError(f"{source} is a model of images; tables are compared with tables", "give a run on a table")
-    trained: TableModel = model
+    trained = load_table_model(source, device=device, reporter=reporter)
     data = trained.header.get("data") or {}
     wanted = count or int(data.get("count") or 2000)
 

@@ -241,5 +241,5 @@ def load_table_model(run: str | Path, *, device: str = "auto", reporter: Reporte
 
     model = load(run, device=device, reporter=reporter)
     if not isinstance(model, TableModel):
-        raise UsageError(f"{run} is a model of images; a model of a table is needed here")
+        raise UsageError(f"{run} is a model of {model.header['modality']}; a model of a table is needed here")
     return model
