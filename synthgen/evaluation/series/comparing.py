@@ -9,7 +9,7 @@ reference's extremes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,7 +28,7 @@ from synthgen.evaluation.series.measures import MEASURES, SHARES
 from synthgen.evaluation.series.result import SeriesEvaluation
 from synthgen.evaluation.series.sources import RealSeries, origin_sentence, read_fake, read_real, window_of, windows_for
 from synthgen.evaluation.series.space import Space
-from synthgen.reporting import NullReporter, Reporter
+from synthgen.reporting import NullReporter, Progress, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 
 METRICS = tuple(measure.name for measure in MEASURES)
@@ -272,11 +272,21 @@ def _evaluate(
     found: dict[str, Found | str] = {}
     with parts.reporter.progress(f"measuring {fake.name}", len(wanted), "figures") as progress:
         for done, measure in enumerate(wanted):
-            progress.update(done, now=measure.name)
-            parts.check_stop()
-            found[measure.name] = reasons.get(measure.name) or measure.measure(parts)
+            told = replace(parts, should_stop=_telling(progress, done, measure.name, parts.should_stop))
+            told.check_stop()
+            found[measure.name] = reasons.get(measure.name) or measure.measure(told)
         progress.update(len(wanted))
     return found
+
+
+def _telling(progress: Progress, done: int, name: str, should_stop: ShouldStop) -> ShouldStop:
+    """`should_stop` that also says what is being measured, whenever it is asked."""
+
+    def asked() -> bool:
+        progress.update(done, now=name)
+        return should_stop()
+
+    return asked
 
 
 def _result(
