@@ -53,12 +53,12 @@ class Probe:
         return Probe(denoiser, self.layout, seed=self.seed, device=self.device, should_stop=self.should_stop)
 
     def errors(self, scene: Scene, sigma: float, draw: int) -> np.ndarray:
-        """float64 (N, L, D): |eps - eps_hat|^2 of every value that is not told, at one noise level.
+        """float64 (N, L, D): |eps - eps_hat|^2 of every value to generate that is not told, at one noise level.
 
         The noise is the same for every question about a window: it depends on the seed, its key and `draw` alone.
         """
         epsilon = noise(self.seed, scene.keys, scene.x0.shape[1:], _DRAW_OFFSET + draw)
-        free = ~scene.told & scene.valid[..., None]
+        free = ~scene.told & scene.valid[..., None] & self.layout.generated  # a class that is not told is no error
 
         def ask(rows: slice) -> np.ndarray:
             x0, given, known, valid = self._tensors(scene, rows, scene.told)

@@ -73,6 +73,14 @@ def test_evidence_is_the_log_ratio_of_the_two_laws(probe: Probe, six: Scene) -> 
     np.testing.assert_allclose(found.details["by_noise_level"].sum(0), found.totals, rtol=1e-9)
 
 
+def test_evidence_against_no_class_is_against_the_mixture(probe: Probe, six: Scene) -> None:
+    """Of two classes alike likely, told none: log p(x | y) - log(p(x | y) / 2 + p(x | r) / 2)."""
+    found = class_evidence(probe, six, np.full(6, -1), ("up", "down"), draws=64)
+    exact = -np.log(0.5 + 0.5 * np.exp(-log_ratio(six).sum((1, 2))))
+    np.testing.assert_allclose(found.totals, exact, atol=0.25)  # log 2 for a window that is plainly of its class
+    assert found.names[0] == ("up", "no class")
+
+
 def test_evidence_lies_where_the_class_is(probe: Probe, six: Scene) -> None:
     values = class_evidence(probe, six, 1 - np.asarray(six.labels), ("up", "down")).values
     positive = np.maximum(values, 0)
