@@ -18,6 +18,9 @@ LONGEST_WHOLE = 256
 WINDOW = 24
 """The window on longer ones: the length in which the field reports its figures."""
 
+MANY = 10
+"""Sequences from which on they are learned whole; of fewer, windows tell more than the sequences' own number."""
+
 
 class SeriesDataConfig(Section):
     """What to learn from."""
@@ -37,7 +40,10 @@ class SeriesDataConfig(Section):
     )
     separator: str | None = Field(None, description="between the cells of a text file; null: found out")
     window: int | None = Field(
-        None, ge=2, le=4096, description="steps learned together; null: whole sequences up to 256 steps, else 24"
+        None,
+        ge=2,
+        le=4096,
+        description="steps learned together; null: whole sequences (ten or more, up to 256 steps), else 24",
     )
     stride: int | None = Field(
         None, ge=1, description="steps from one window to the next; null: 1, or as many as give a million windows"
@@ -117,22 +123,27 @@ class SeriesConfig(Section):
     training: SeriesTrainingConfig = Field(SeriesTrainingConfig(), description="how long and how to optimise")
     sampling: SeriesSamplingConfig = Field(SeriesSamplingConfig(), description="how windows are drawn")
 
-    def for_lengths(self, longest: int, windows: int) -> SeriesConfig:
+    def for_lengths(self, longest: int, windows: int, sequences: int = MANY) -> SeriesConfig:
         """These settings for sequences of at most `longest` steps that give `windows` windows; idempotent."""
         training = self.training
         used: dict[str, int] = {"batch_size": min(training.batch_size, max(16, windows))}
         if all(getattr(training, name) is None for name in LENGTHS):
             used["steps"] = STEPS
+        window = window_for(self.data.window, longest, sequences)
         return self.model_copy(
             update={
-                "data": self.data.model_copy(update={"window": window_for(self.data.window, longest)}),
+                "data": self.data.model_copy(update={"window": window}),
                 "training": training.model_copy(update=used),
             }
         )
 
 
-def window_for(asked: int | None, longest: int) -> int:
-    """Steps of a window on sequences of at most `longest` steps when `asked` are wanted (None: not said)."""
+def window_for(asked: int | None, longest: int, sequences: int = MANY) -> int:
+    """Steps of a window on `sequences` sequences of at most `longest` steps when `asked` are wanted (None: not said).
+
+    Of a short recording windows have a quarter of its steps: a window as long as the recording would be the only one.
+    """
     if asked is None:
-        asked = LONGEST_WHOLE if longest <= LONGEST_WHOLE else WINDOW
+        whole = longest <= LONGEST_WHOLE and sequences >= MANY
+        asked = LONGEST_WHOLE if whole else min(WINDOW, max(2, longest // 4))
     return max(1, min(asked, longest))

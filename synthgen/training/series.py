@@ -48,9 +48,9 @@ def load_data(
 def settled(config: SeriesConfig, data: SeriesData) -> SeriesConfig:
     """The settings as they are used for `data`: window, batch and length of training."""
     longest = int(data.lengths.max(initial=0))
-    window = window_for(config.data.window, longest)
+    window = window_for(config.data.window, longest, len(data))
     windows = int((np.maximum(data.lengths - window, 0) // (config.data.stride or 1) + 1).sum())
-    return config.for_lengths(longest, windows)
+    return config.for_lengths(longest, windows, len(data))
 
 
 @dataclass

@@ -65,10 +65,21 @@ def test_what_a_source_is(series_csv: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "longest", "used"), [(None, 29, 29), (None, 256, 256), (None, 257, 24), (24, 1000, 24), (24, 5, 5)]
+    ("asked", "longest", "sequences", "used"),
+    [
+        (None, 29, 270, 29),
+        (None, 256, 10, 256),
+        (None, 257, 10, 24),
+        (24, 1000, 1, 24),
+        (24, 5, 1, 5),
+        (None, 240, 1, 24),
+        (None, 40, 1, 10),
+        (None, 4, 1, 2),
+        (None, 1, 1, 1),
+    ],
 )
-def test_windows_follow_from_the_data(asked: int | None, longest: int, used: int) -> None:
-    assert window_for(asked, longest) == used
+def test_windows_follow_from_the_data(asked: int | None, longest: int, sequences: int, used: int) -> None:
+    assert window_for(asked, longest, sequences) == used
 
 
 def test_a_run_folder_explains_itself(series_run: Path, series_csv: Path) -> None:

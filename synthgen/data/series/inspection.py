@@ -106,7 +106,7 @@ def inspect_series(
     whole = read_whole(source, config, None, reporter, should_stop)
     data = part_of(whole, config, "all")
     training = part_of(whole, config, "train")
-    window = window_for(config.window, int(training.lengths.max(initial=1)))
+    window = window_for(config.window, int(training.lengths.max(initial=1)), len(training))
     config = config.model_copy(update={"window": window})
     codec = SeriesCodec.fit(training, config)
     schema, lengths = data.schema, data.lengths
