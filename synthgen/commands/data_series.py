@@ -29,7 +29,12 @@ def known_series() -> list[dict[str, Any]]:
     for known in KNOWN_SERIES.values():
         path = known.find()
         status = "here" if path else "by_hand" if known.file else "made"
-        facts: dict[str, Any] = {"name": known.name, "title": known.title, "shape": known.shape, "licence": known.licence}
+        facts: dict[str, Any] = {
+            "name": known.name,
+            "title": known.title,
+            "shape": known.shape,
+            "licence": known.licence,
+        }
         where = {"here": str(path), "by_hand": "by hand", "made": "made from a seed"}[status]
         found.append(facts | {"page": known.page, "status": status, "path": path and str(path), "where": where})
     return found

@@ -56,7 +56,7 @@ class SeriesCodec:
     def fit(cls, data: SeriesData, config: SeriesDataConfig) -> SeriesCodec:
         """The codec for windows of `config.window` steps, scaled by the steps of `data` alone. Raises UsageError."""
         schema, frame = data.schema, data.frame
-        window = window_for(config.window, int(data.lengths.max(initial=1)))
+        window = window_for(config.window, int(data.lengths.max(initial=1)), len(data))
         names = (*schema.channels, *schema.static)
         codings = {name: fit_coding(schema.table[name], frame[name], config.scaling) for name in names}
         gap = None

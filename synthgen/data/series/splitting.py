@@ -47,7 +47,8 @@ def split_shares(
 def by_sequences(steps: Steps, config: SeriesDataConfig) -> bool:
     """Whether sequences are held out as wholes: there are several, and a window holds most of each."""
     whole = np.bincount(np.unique(steps.recording, return_inverse=True)[1], weights=steps.lengths)
-    return len(whole) >= _FEWEST and whole.max() <= 2 * window_for(config.window, int(steps.lengths.max()))
+    window = window_for(config.window, int(steps.lengths.max()), len(whole))
+    return len(whole) >= _FEWEST and whole.max() <= 2 * window
 
 
 def _by_sequences(steps: Steps, test: float, validation: float, label: str | None) -> np.ndarray:

@@ -205,7 +205,7 @@ def _arranged(
     if schema.time is not None:
         whole = schema.table[schema.time].kind != "number"
         steps, step, notes = on_grid(
-            steps, schema.time, schema.step or None, lambda longest: window_for(config.window, longest), whole
+            steps, schema.time, schema.step or None, lambda longest: window_for(config.window, longest, count), whole
         )
         schema = replace(schema, step=step)
         constants = [c.name for c in schema.table.columns if c.kind == "constant" and c.name in steps.frame]

@@ -62,10 +62,10 @@ def windows_of(
 ) -> WindowSet:
     """The windows of `data`: every `stride` steps (None: as `data.stride`), none across the end of a sequence.
 
-    window: steps; None: whole sequences up to 256 steps, else 24. A sequence that is shorter gives one short window.
+    window: steps; None: as `window_for` has it. A sequence that is shorter gives one short window.
     classes: names of the classes in the order of the codes wanted; None: those of the schema.
     """
-    window = window_for(window, int(data.lengths.max(initial=1)))
+    window = window_for(window, int(data.lengths.max(initial=1)), len(data))
     begins, lengths, sequence = window_starts(data.offsets, data.recording, window, stride)
     table = channel_values(data)
     values = np.full((len(begins), window, table.shape[1]), np.nan)
