@@ -2,8 +2,9 @@
 
 The format of a datetime column (JSON values):
 format: as strptime has it, `%z` included where texts name a zone; unpadded: day, month and hour without leading zeros.
-fraction: digits of `%f`. zone: name or offset of the zone; values are UTC then. resolution: microseconds of which all
-values are multiples (86400000000 for dates), so that made values are as well.
+fraction: digits of `%f`; the last three of nine are read as zeros. zone: name or offset of the zone; values are UTC
+then. resolution: microseconds of which all values are multiples (86400000000 for dates), so that made values are as
+well.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ _DAY_FIRST = ("%d/%m/%Y", "%d.%m.%Y", "%d-%m-%Y", "%d/%m/%y", "%d.%m.%y", "%d-%m
 _NAMED = ("%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d%b%Y")
 _CLOCKS = ("%H:%M:%S", "%H:%M")
 _ZONE = re.compile(r"(?:Z| ?[+-]\d{2}:?\d{2})$")
+_NANOSECONDS = re.compile(r"(\.\d{6})\d{1,3}(?!\d)")
 _TRIED = 2000
 _LENGTHS = {"%Y-%m-%d": 10, "%Y-%m-%d %H:%M:%S": 19, "%Y-%m-%dT%H:%M:%S": 19, "%Y-%m-%d %H:%M": 16}
 MIXED = "mixed"
@@ -74,16 +76,21 @@ def _swapped(form: str) -> str:
 def _fits(texts: Sequence[str], form: str) -> bool:
     try:
         for text in texts:
-            datetime.strptime(text, form)
+            _moment(text, form)
     except ValueError:
         return False
     return True
 
 
+def _moment(text: str, form: str) -> datetime:
+    """Raises ValueError. pandas writes nine digits, of which strptime knows six."""
+    return datetime.strptime(_NANOSECONDS.sub(r"\1", text) if "%f" in form else text, form)
+
+
 def describe_dates(texts: Sequence[str], form: str) -> dict[str, Any]:
     """What writing them back needs beyond their strptime format, which all of them fit."""
     found: dict[str, Any] = {"format": form}
-    fractions = [len(match.group(1)) for text in texts if (match := re.search(r"\.(\d{1,6})(?!.*\.\d)", text))]
+    fractions = [len(match.group(1)) for text in texts if (match := re.search(r"\.(\d{1,9})(?!.*\.\d)", text))]
     if "%f" in form and fractions:
         found["fraction"] = max(fractions)
     if any(re.search(r"(?<!\d)\d(?!\d)", text.split(".")[0] if "%f" in form else text) for text in texts[:_TRIED]):
@@ -107,7 +114,7 @@ def parse_dates(texts: Sequence[str], form: str) -> tuple[np.ndarray, int | None
     values = np.full(len(texts), np.datetime64("NaT", "us"))
     for place, text in enumerate(texts):
         try:
-            moment = datetime.strptime(text, form)
+            moment = _moment(text, form)
         except ValueError:
             return values, place
         if zoned:
@@ -163,7 +170,7 @@ def _piece(moment: datetime, piece: str, zone: str, fraction: int) -> str:
     if piece == "%Y":
         return f"{moment.year:04d}"
     if piece == "%f":
-        return f"{moment.microsecond:06d}"[:fraction]
+        return f"{moment.microsecond:06d}".ljust(fraction, "0")[:fraction]
     if piece == "%z":
         return _offset(moment, zone)
     if piece.startswith("%-"):
