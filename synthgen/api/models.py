@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from synthgen.config.modalities import wants_series
 from synthgen.config.series import SeriesConfig
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from synthgen.data.series.schema import SeriesData
     from synthgen.data.tables.schema import TableData
     from synthgen.explain.run import Explanation
+    from synthgen.explain.series.run import SeriesExplanation
     from synthgen.explain.tables.run import TableExplanation
     from synthgen.export.exporting import ExportResult
     from synthgen.generation.series.model import SeriesModel
@@ -98,38 +99,50 @@ def _loaded(data: Any, config: AnyConfig) -> TableData | SeriesData:
 
 
 def explain(
-    run: str | Path | Model | TableModel,
+    run: str | Path | Model | TableModel | SeriesModel,
     out: str | Path,
     *,
     samples: int = 8,
     labels: Sequence[int | str] = (),
+    rival: str | None = None,
     rows: str | Path | None = None,
     data: str | Path | None = None,
     test: str | Path | None = None,
     target: str | None = None,
-    count: int = 1000,
+    count: int | None = None,
     seed: int = 0,
     methods: Sequence[str] | None = None,
     device: str = "auto",
     force: bool = False,
     reporter: Reporter | None = None,
-) -> Explanation | TableExplanation:
+) -> Explanation | TableExplanation | SeriesExplanation:
     """Write how samples came to be to the folder `out`: page, numbers, arrays; of images pictures too.
 
-    labels: classes of images. rows, data, test, target, count: for tables, as the flags of `synthgen explain`.
-    methods: by default `trajectory` for images, all for tables. Raises UsageError.
+    labels: classes of images and series. rival: of series, the class to compare with. rows, data, test, target, count:
+    for tables and series, as the flags of `synthgen explain` (target: tables only). methods: by default `trajectory`
+    for images, all for the others. Raises UsageError.
     """
-    from synthgen.explain.run import Request, explain_to_folder
-    from synthgen.explain.tables.run import TableRequest, explain_table_to_folder
-
     model = load(run, device=device) if isinstance(run, (str, Path)) else run
-    if isinstance(model, Model):
-        asked = Request(samples=samples, labels=tuple(labels), seed=seed, methods=tuple(methods or ("trajectory",)))
-        return explain_to_folder(model, Path(out), asked, force=force, reporter=reporter)
     mine, train, held_out = (None if one is None else str(one) for one in (rows, data, test))
     chosen = None if methods is None else tuple(methods)
-    request = TableRequest(samples, mine, train, held_out, target, count, chosen, seed)
-    return explain_table_to_folder(model, Path(out), request, force=force, reporter=reporter)
+    if isinstance(model, Model):
+        from synthgen.explain.run import Request, explain_to_folder
+
+        asked = Request(samples=samples, labels=tuple(labels), seed=seed, methods=chosen or ("trajectory",))
+        return explain_to_folder(model, Path(out), asked, force=force, reporter=reporter)
+    if model.modality == "series":
+        from synthgen.explain.series.run import SeriesRequest, explain_series_to_folder
+
+        of_series = SeriesRequest(
+            samples, tuple(map(str, labels)), rival, mine, train, held_out, count or SeriesRequest.count, chosen, seed
+        )
+        return explain_series_to_folder(
+            cast("SeriesModel", model), Path(out), of_series, force=force, reporter=reporter
+        )
+    from synthgen.explain.tables.run import TableRequest, explain_table_to_folder
+
+    request = TableRequest(samples, mine, train, held_out, target, count or 1000, chosen, seed)
+    return explain_table_to_folder(cast("TableModel", model), Path(out), request, force=force, reporter=reporter)
 
 
 def export(
