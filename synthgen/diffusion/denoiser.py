@@ -116,7 +116,8 @@ class Denoiser(nn.Module):
             noise: standard normal, shaped like x0.
             weight: `edm` (Karras et al. 2022, section 5), `min-snr` (Hang et al. 2023, eq. 4, with cap `gamma`),
                 `uniform` (plain error of the raw prediction).
-            cells: which entries of x0 count, bool, shaped like x0; None: all. A sample without any has the loss 0.
+            cells: which entries of x0 count, bool, or how much, float32, shaped like x0; None: all alike. A sample
+                without any has the loss 0.
         """
         alpha, sigma, time = self.schedule.draw(uniform)
         alpha, sigma = _like(alpha, x0), _like(sigma, x0)

@@ -62,6 +62,9 @@ class SeriesDenoiser(nn.Module):
     ) -> torch.Tensor:
         """Weighted squared error of the cells to generate, per window, float32 (B,); see `Denoiser.loss`.
 
+        A cell's error counts in units of what the linear estimate leaves open there, so that the small movements of a
+        smooth channel are learned as well as large ones of a rough channel, and 1 means nothing beyond that estimate.
+
         x0: float32 (B, L, D), anything at steps that do not exist. valid: bool (B, L), steps that exist. known: bool
         (B, L, D), cells that the network is told. uniform: float32 (B,) in [0, 1), the noise level. noise: standard
         normal (B, L, D).
@@ -69,7 +72,10 @@ class SeriesDenoiser(nn.Module):
         exists = valid[..., None]
         x0 = x0.masked_fill(~exists, 0.0)
         cells = exists & ~known & ~self.network.conditions
-        return self.denoiser(x0, known, valid).loss(x0, None, uniform, noise, cells=cells)
+        weight = cells / self.network.linear.deviation(self.schedule.draw(uniform)[2]).square()
+        mean = self.denoiser(x0, known, valid).loss(x0, None, uniform, noise, cells=weight)
+        total, count = (part.flatten(1).sum(1).clamp(min=1) for part in (weight, cells))
+        return mean * (total / count)
 
     def denoise(
         self,

@@ -109,7 +109,8 @@ class SeriesNetwork(nn.Module):
         for block in self.blocks:
             h = block(h, level, seen)
         steps = self.leave(h).unflatten(-1, (self.patch, self.dimensions)).flatten(1, 2)
-        out: torch.Tensor = first + steps[:, : self.window].masked_fill(~exists, 0.0)
+        correction = self.linear.deviation(time) * steps[:, : self.window]
+        out: torch.Tensor = first + correction.masked_fill(~exists, 0.0)
         return out
 
     def start_from(self, gather: Gather, count: int) -> None:

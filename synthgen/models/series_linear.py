@@ -8,6 +8,7 @@ Gaussian part: Wang and Vastola 2024, arXiv:2412.09726). The covariance is kept 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -26,6 +27,9 @@ _MOST_WINDOWS = 20_000
 _MOST_CELLS = 30_000_000
 _CHUNK = 512
 _ENOUGH = 4
+_LEVELS = 48
+_LOWEST, _HIGHEST = math.log(0.002), math.log(80.0)
+_LEAST_DEVIATION = 0.01
 _LEAST_VARIANCE = 1e-6
 
 Gather = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
@@ -42,6 +46,7 @@ class LinearEstimate(nn.Module):
     mean: torch.Tensor
     components: torch.Tensor
     variances: torch.Tensor
+    deviations: torch.Tensor
 
     def __init__(self, window: int, generated: torch.Tensor) -> None:
         super().__init__()
@@ -52,6 +57,7 @@ class LinearEstimate(nn.Module):
         self.register_buffer("mean", torch.zeros(window, self.dimensions))
         self.register_buffer("components", torch.zeros(size, rank))
         self.register_buffer("variances", torch.ones(rank + 1))  # the last: of whatever is no component
+        self.register_buffer("deviations", torch.ones(_LEVELS, self.dimensions))
 
     def forward(self, x: torch.Tensor, time: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The raw answer (of EDM's preconditioning) that makes x0_hat the linear estimate, and that estimate.
@@ -69,6 +75,16 @@ class LinearEstimate(nn.Module):
         raw = torch.addmm(rest * last, (rest @ self.components) * (gain[:, :-1] - last), self.components.T)
         raw = (raw.view_as(x) + self.mean * (sigma / scale)[..., None]).masked_fill(hidden, 0.0)
         return raw, (x * (1 / scale)[..., None] + raw * (sigma / scale)[..., None]).masked_fill(hidden, 0.0)
+
+    def deviation(self, time: torch.Tensor) -> torch.Tensor:
+        """What the linear estimate leaves open, as deviation of the ideal raw answer, float32 (B, 1, D).
+
+        time: float32 (B,), log(sigma) / 4. Over steps the root mean square; 1 for white noise and before `start_from`.
+        """
+        place = ((4 * time.float() - _LOWEST) / (_HIGHEST - _LOWEST) * (_LEVELS - 1)).clamp(0, _LEVELS - 1)
+        low = place.long().clamp(max=_LEVELS - 2)
+        found: torch.Tensor = self.deviations[low].lerp(self.deviations[low + 1], (place - low)[:, None])
+        return found[:, None]
 
     @torch.no_grad()
     def start_from(self, gather: Gather, count: int) -> None:
@@ -145,3 +161,12 @@ class LinearEstimate(nn.Module):
         self.variances.clamp_(min=_LEAST_VARIANCE)
         self.components.zero_()
         self.components[:, :rank] = vectors[:, :rank].to(self.components)
+        self.deviations.copy_(self._deviations())
+
+    def _deviations(self) -> torch.Tensor:
+        """Of component k of variance v the error is v sigma^2 / (v + sigma^2), and EDM's unit sigma^2 / (1 + sigma^2)."""
+        sigma = torch.linspace(_LOWEST, _HIGHEST, _LEVELS, device=self.mean.device).exp()[:, None]
+        error = (1 + sigma.square()) * self.variances / (self.variances + sigma.square())
+        weight = self.components.square().unflatten(0, (self.window, -1)).mean(0).T
+        found = (error[:, :-1] - error[:, -1:]) @ weight + error[:, -1:]
+        return found.sqrt().clamp(min=_LEAST_DEVIATION)

@@ -138,6 +138,22 @@ def test_the_loss_counts_unknown_cells_that_exist() -> None:
     assert not denoiser.loss(*nothing).any()
 
 
+def test_beyond_the_linear_estimate_of_gaussian_data_nothing_is_left() -> None:
+    """A fresh network started from the data has the loss 1 at every noise level, however smooth the channels are."""
+    torch.manual_seed(0)
+    config = SeriesConfig.model_validate({"model": {"width": 16, "blocks": 1, "heads": 2}})
+    parts = (Part("smooth", "channel", 0, 1), Part("rough", "channel", 1, 2))
+    denoiser = build_series_denoiser(config, Codec(8, parts), torch.float32)  # type: ignore[arg-type]
+    level, tilt = torch.randn(4000, 1), 0.02 * torch.randn(4000, 1)
+    x0 = torch.stack([level + tilt * torch.arange(8), torch.randn(4000, 8)], -1)
+    exists = torch.ones(4000, 8, dtype=torch.bool)
+    denoiser.network.start_from(lambda index: (x0[index], exists[index]), 4000)
+    known = torch.zeros_like(x0, dtype=torch.bool)
+    for share in (0.05, 0.3, 0.6, 0.9):
+        loss = denoiser.loss(x0, exists, known, torch.full((4000,), share), torch.randn_like(x0))
+        assert float(loss.detach().mean()) == pytest.approx(1.0, abs=0.05)
+
+
 def test_a_fresh_network_answers_the_best_guess_without_structure() -> None:
     """With sigma_data 1: x / (1 + sigma^2), the posterior mean of unit normal data; the loss of normal data is 1."""
     torch.manual_seed(0)
