@@ -51,7 +51,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from train' -l help -s h -d 'Sho
 complete -c synthgen -n '__fish_seen_subcommand_from sample; and not __fish_seen_subcommand_from verify merge' -a verify -d 'Check every hash of a set of samples'
 complete -c synthgen -n '__fish_seen_subcommand_from sample; and not __fish_seen_subcommand_from verify merge' -a merge -d 'Make one set of shards, in any format'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -F
-complete -c synthgen -n '__fish_seen_subcommand_from sample' -l count -s n -r -f -d 'How many samples (default: 64; others: 1000)'
+complete -c synthgen -n '__fish_seen_subcommand_from sample' -l count -s n -r -f -d 'How many samples (default: 64; rows, series: 1000)'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l out -s o -r -F -d 'A folder, or a URL (s3://bucket/dir); rows, series: FILE.csv, .tsv, .parquet, .npz, -'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l class -r -f -d 'Only this class; repeatable (default: all, balanced)'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l where -r -f -d 'Rows: age=30..40, city=Rome|Paris, x=; series: covariates'

@@ -12,6 +12,7 @@ from synthgen.reporting import Reporter
 
 if TYPE_CHECKING:
     from synthgen.downstream.result import Augmentation
+    from synthgen.downstream.series.result import SeriesAugmentation
     from synthgen.downstream.tables.result import TableAugmentation
     from synthgen.evaluation.result import Evaluation
     from synthgen.evaluation.tables.result import TableEvaluation
@@ -97,22 +98,28 @@ def augment_classifier(
     allow_leak: bool = False,
     device: str = "auto",
     reporter: Reporter | None = None,
-) -> Augmentation | TableAugmentation:
+) -> Augmentation | TableAugmentation | SeriesAugmentation:
     """Does the synthetic data help a classifier, or what else predicts a column of a table?
 
     test: real test data (default: that of `real`, else a fifth of it, cut off before anything else). classifier: of
-    images cnn (default), resnet, logistic, or your own code as module:factory; of tables boosting, mlp, or both.
-    Images: steps (600) of batch_size (256); filter: confidence, nearest, both with a comma, or none. Tables: target is
-    the column to predict (default: the one that the model's configuration names, else the last).
-    Curves, rare classes and training the generator: `run_protocol` in `synthgen.downstream.protocol` and
-    `synthgen.downstream.tables.protocol`.
+    images cnn (default), resnet, logistic, or your own code as module:factory; of tables boosting, mlp, or both;
+    of series rocket, cnn, or both. Images: steps (600) of batch_size (256); filter: confidence, nearest, both with a
+    comma, or none. Series: steps (200) of batch_size (64) of the network. Tables: target is the column to predict
+    (default: the one that the model's configuration names, else the last).
+    Curves, rare classes and training the generator: `run_protocol` in `synthgen.downstream.protocol`,
+    `synthgen.downstream.tables.protocol` and `synthgen.downstream.series.protocol`.
 
     Raises: UsageError when the generator saw real data that the classifier has not, unless `allow_leak`, and for
         arguments of the other kind of data.
     """
     from synthgen.data.tables import is_table
+    from synthgen.downstream.series.meaning import means_series
 
     common = _Asked(str(real), _source(synthetic), None if test is None else str(test), real_size, count, tuple(seeds))
+    if means_series(common.real, [common.synthetic]):
+        _refuse({"target": target}, "tables")
+        _refuse({"filter": filter}, "images")
+        return _augment_series(common, classifier, steps, batch_size, allow_leak, device, reporter)
     if is_table(real):
         _refuse({"steps": steps, "batch_size": batch_size, "filter": filter}, "images")
         return _augment_rows(common, target, classifier, allow_leak=allow_leak, device=device, reporter=reporter)
@@ -144,7 +151,7 @@ def augment_classifier(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What `augment_classifier` is asked of images and of tables alike."""
+    """What `augment_classifier` is asked of everything."""
 
     real: str
     synthetic: str
@@ -179,6 +186,35 @@ def _augment_rows(
         real_sizes=(asked.real_size,),
         count=asked.count,
         design=Design(parse_learners(learners), asked.seeds, allow_leak=allow_leak),
+        seed=asked.seed,
+        device=device,
+    )
+    return run_protocol(request, reporter=reporter)[0]
+
+
+def _augment_series(
+    asked: _Asked,
+    classifiers: str | None,
+    steps: int | None,
+    batch_size: int | None,
+    allow_leak: bool,
+    device: str,
+    reporter: Reporter | None,
+) -> SeriesAugmentation:
+    from synthgen.downstream.series.classifiers import SeriesRecipe, parse_classifiers
+    from synthgen.downstream.series.protocol import Request, run_protocol
+    from synthgen.downstream.series.result import SeriesDesign
+
+    default = SeriesRecipe()
+    recipe = SeriesRecipe(steps=steps or default.steps, batch_size=batch_size or default.batch_size)
+    request = Request(
+        asked.real,
+        (asked.synthetic,),
+        test=asked.test,
+        real_sizes=(asked.real_size,),
+        count=asked.count,
+        classifiers=parse_classifiers(classifiers),
+        design=SeriesDesign(recipe=recipe, seeds=asked.seeds, allow_leak=allow_leak),
         seed=asked.seed,
         device=device,
     )

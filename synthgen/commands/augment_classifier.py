@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from synthgen.commands.augment_series import augment_sequences, means_series
+from synthgen.commands.augment_series import augment_sequences
 from synthgen.commands.augment_tables import augment_rows
 from synthgen.commands.evaluate_frames import refuse
 from synthgen.commands.options import (
@@ -119,6 +119,7 @@ def augment_classifier(
         if out is not None:
             check_output(out, force=force, resume=resume)
         from synthgen.data.tables import is_table
+        from synthgen.downstream.series.meaning import means_series
 
         common: dict[str, Any] = {
             "synthetic": synthetic or (),

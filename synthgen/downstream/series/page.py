@@ -89,9 +89,9 @@ def _method(result: SeriesAugmentation) -> Section:
         facts.append(
             [
                 "ROCKET",
-                f"{recipe.kernels:,} random convolution kernels (Dempster et al. 2020), the share of outputs above the bias and the largest one of each; "
-                "ridge classifier, its penalty chosen by leave-one-out on what it is trained on; classical "
-                "augmentation adds changed copies",
+                f"{recipe.kernels:,} random convolution kernels (Dempster et al. 2020), of each the share of outputs "
+                "above the bias and the largest one; ridge classifier, its penalty chosen by leave-one-out on what it "
+                "is trained on; classical augmentation adds up to nine changed copies of each sequence",
             ]
         )
     if "cnn" in result.results:

@@ -53,7 +53,7 @@ def open_source(name: str, *, device: str, reporter: Reporter, should_stop: Shou
 
         model = load(name, device=device, reporter=reporter)
         if not isinstance(model, SeriesModel):
-            raise UsageError(f"{name} is a model of {model.modality}, and --real are series", "give a run on series")
+            raise UsageError(f"{name} is no model of series, and --real are series", "give a run on series")
         return Source(
             name,
             read,
