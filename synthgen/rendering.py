@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -51,6 +52,26 @@ def curves(values: np.ndarray, *, height: int = 28, width: int = 60) -> np.ndarr
                 ImageDraw.Draw(tile).line(points, fill=20, width=1)
             tiles.append(np.asarray(tile)[..., None])
     return grid(np.stack(tiles), count, background=220)
+
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def sparkline(values: np.ndarray, *, width: int = 60) -> str:
+    """A sequence as a line of bars: values float (L,) with NaN for gaps, which are blanks.
+
+    More than `width` steps are drawn as the means of equal stretches.
+    """
+    if len(values) > width:
+        ends = np.linspace(0, len(values), width + 1).astype(int)
+        parts = [values[begin:end] for begin, end in itertools.pairwise(ends)]
+        values = np.array([part[np.isfinite(part)].mean() if np.isfinite(part).any() else np.nan for part in parts])
+    seen = values[np.isfinite(values)]
+    if not len(seen):
+        return ""
+    low, span = float(seen.min()), float(seen.max() - seen.min()) or 1.0
+    places = [int((value - low) / span * (len(_BARS) - 1) + 0.5) if np.isfinite(value) else -1 for value in values]
+    return "".join(" " if place < 0 else _BARS[place] for place in places).rstrip()
 
 
 def to_pil(image: np.ndarray, *, scale: int = 1) -> Image.Image:

@@ -12,6 +12,7 @@ from synthgen.commands.resuming import resume_command, stoppable
 from synthgen.commands.sample_files import show_file, show_parts, show_shards
 from synthgen.commands.sample_places import Place, read_place
 from synthgen.console import Console
+from synthgen.console.color import is_terminal
 from synthgen.errors import UsageError
 from synthgen.runs import peek
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_DRAWS = 100
 """Completions from which quantiles are told, unless it is said how many."""
 FORMATS = ("csv", "tsv", "parquet", "npz")
-_SHOWN = 4
+_SHOWN = 5
 """Channels in the preview."""
 
 
@@ -164,18 +165,27 @@ def _make_file(console: Console, model: SeriesModel, work: SeriesWork, place: Pl
         result = work.to_file(
             place.out, force=flags.force, resume=flags.resume, reporter=console.reporter, should_stop=stop
         )
-    if work.preview is not None:
-        from synthgen.rendering import curves
-
-        console.preview(curves(work.preview[..., :_SHOWN]), "the first sequences")
     plan = work.plan
     said = [f"{work.asked}"] if work.asked else []
+    said += _preview(console, work)
     show_file(console, result, "sequences", plan.seed, said, rows=work.steps_made)
     source = str(model.header["data"]["name"])  # anybody's text: quoted, so that pasting it runs nothing
     if not (plan.labels or plan.where or plan.complete or plan.length or plan.start):
         console.next(shlex.join(["synthgen", "evaluate", "--real", source, "--fake", str(result.out)]))
     else:
         console.next(shlex.join(["synthgen", "sample", "verify", str(result.out)]))
+
+
+def _preview(console: Console, work: SeriesWork) -> list[str]:
+    """The first sequence as small curves, a line for each of its first channels, where a person looks."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    if work.preview is None or not (console.human and unicode and is_terminal(sys.stdout)):
+        return []
+    from synthgen.rendering import sparkline
+
+    names = work.model.schema.channels[:_SHOWN]
+    width = max(map(len, names))
+    return [f"{name:{width}}  {sparkline(work.preview[0, :, place])}" for place, name in enumerate(names)]
 
 
 def _make_shards(console: Console, work: SeriesWork, place: Place, flags: SeriesFlags) -> None:

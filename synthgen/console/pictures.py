@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ def can_draw() -> bool:
     """
     streams = (sys.__stdin__, sys.__stdout__, sys.__stderr__)
     if any(stream is None or not is_terminal(stream) for stream in streams):
+        return False
+    if 0 in shutil.get_terminal_size((0, 0)):  # a terminal without a size has no room, and nobody in front of it
         return False
     if not hasattr(os, "tcgetpgrp"):  # Windows has no jobs
         return True

@@ -138,7 +138,7 @@ class KnownSeries:
 
     def runs(self, engine: SeriesEngine) -> int:
         """Runs that are computed together."""
-        return engine.size(self.windows)
+        return engine.size_for(self.count * self.draws, self.windows)
 
     def together(self, engine: SeriesEngine) -> int:
         """Sequences that are computed together."""

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LONG_BLOCK = 16
+LONG_BLOCK = 8
 """Sequences of several windows come in blocks of at most this many: a block is made whole, however few are wanted."""
+
+COMPLETED_BLOCK = 32
+"""The same of sequences that are completed, whose number is known: a block need not be larger than what there is."""
 
 MOST_DRAWS = 2**16
 _FRESH = 2**16
@@ -83,6 +86,11 @@ class SeriesEngine:
     def size(self, windows: int) -> int:
         """Sequences of a block when each has `windows` windows."""
         return self.recipe.block_size if windows == 1 else min(self.recipe.block_size, LONG_BLOCK)
+
+    def size_for(self, runs: int, windows: int) -> int:
+        """The same when there are `runs` sequences and no more: a power of two, or the most."""
+        most = self.recipe.block_size if windows == 1 else min(self.recipe.block_size, COMPLETED_BLOCK)
+        return min(most, 1 << (runs - 1).bit_length())
 
     @torch.inference_mode()
     def windows(

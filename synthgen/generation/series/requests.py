@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from synthgen.data.series.framing import parse_start
+from synthgen.data.tables.dates import zone_of
 from synthgen.errors import UsageError
 from synthgen.generation.series.covariates import Covariate, read_covariates
 from synthgen.generation.series.drawn import Drawn
@@ -59,7 +60,7 @@ class FreeRequest:
         self.codec, self.length = model.codec, length
         self.labels = model.class_codes(labels)
         self.covariates: list[Covariate] = read_covariates(model.codec, where)
-        self.start = None if start_time is None else parse_start(model.codec, start_time, 1)
+        self.start = None if start_time is None else parse_start(model.codec, in_zone(model.codec, start_time), 1)
         if length is not None and not 1 <= length <= LONGEST:
             raise UsageError(f"a sequence has between 1 and {LONGEST:,} steps, not {length:,}")
         self.packing = Packing(model.codec, numbered=numbered)
@@ -138,6 +139,21 @@ class FreeRequest:
     def values(self, drawn: Drawn, count: int) -> np.ndarray:
         """float64 (n, L, C): the first `count` of the sequences, to be looked at."""
         return self.packing.values(drawn[:count], self.longest)
+
+
+def in_zone(codec: SeriesCodec, start: object) -> object:
+    """A time without a zone is one of the clocks that the column of times goes by; anything else as it is."""
+    name = codec.schema.time
+    zone = None if name is None else codec.schema.table[name].format.get("zone")
+    if not zone or isinstance(start, np.ndarray):
+        return start
+    import pandas as pd
+
+    try:
+        moment = pd.Timestamp(str(start))
+        return moment if moment.tzinfo is not None else moment.tz_localize(zone_of(str(zone)))
+    except (ValueError, OverflowError, TypeError):
+        return start  # and parsing it says what is wrong
 
 
 def lay_calendar(codec: SeriesCodec, given: torch.Tensor, known: torch.Tensor, starts: np.ndarray) -> None:
