@@ -96,7 +96,7 @@ class SeriesTrainingConfig(TrainingConfig):
     micro_batch: int | None = Field(
         None, ge=1, description="windows in memory at once, per process; null: all, halved when memory runs out"
     )
-    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate of AdamW")
+    learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
     patience: int = Field(
         0, ge=0, description="stop after this many checks without a better validation loss, and keep the best; 0: never"
     )
@@ -106,9 +106,9 @@ class SeriesSamplingConfig(Section):
     """How windows are drawn unless the command line says otherwise."""
 
     sampler: Literal["ddpm", "ddim", "euler", "heun", "dpm++2m", "dpm++2m-sde", "dpm++3m"] = Field(
-        "heun", description="how the noise is taken away step by step"
+        "dpm++2m", description="how the noise is taken away step by step"
     )
-    steps: int = Field(18, ge=1, le=10_000, description="steps of the sampler")
+    steps: int = Field(36, ge=1, le=10_000, description="steps of the sampler")
     guidance_scale: float = Field(1.0, ge=0.0, description="classifier-free guidance by the label; 1.0 is off")
     block_size: int = Field(128, ge=1, description="windows computed together; part of what the values depend on")
 

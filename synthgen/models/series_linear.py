@@ -164,9 +164,9 @@ class LinearEstimate(nn.Module):
         self.deviations.copy_(self._deviations())
 
     def _deviations(self) -> torch.Tensor:
-        """Of component k of variance v the error is v sigma^2 / (v + sigma^2), and EDM's unit sigma^2 / (1 + sigma^2)."""
+        """A component of variance v has the error v sigma^2 / (v + sigma^2); EDM's unit is sigma^2 / (1 + sigma^2)."""
         sigma = torch.linspace(_LOWEST, _HIGHEST, _LEVELS, device=self.mean.device).exp()[:, None]
         error = (1 + sigma.square()) * self.variances / (self.variances + sigma.square())
-        weight = self.components.square().unflatten(0, (self.window, -1)).mean(0).T
-        found = (error[:, :-1] - error[:, -1:]) @ weight + error[:, -1:]
+        weight = self.components.square().view(self.window, self.dimensions, -1).mean(0).T
+        found: torch.Tensor = (error[:, :-1] - error[:, -1:]) @ weight + error[:, -1:]
         return found.sqrt().clamp(min=_LEAST_DEVIATION)
