@@ -105,7 +105,7 @@ def test_what_is_encoded_decodes_to_itself(frame: pd.DataFrame, window: int, sca
 @settings(max_examples=10)
 @given(frame=frames(), scaling=st.sampled_from(SCALINGS))
 def test_whole_sequences_come_back_as_rows(frame: pd.DataFrame, scaling: str) -> None:
-    config = SeriesDataConfig.model_validate({"id": "id", "time": "time", "scaling": scaling})
+    config = SeriesDataConfig.model_validate({"id": "id", "time": "time", "window": 40, "scaling": scaling})
     data = series_from_frame(frame, config)
     codec = SeriesCodec.fit(data, config)
     x, _ = codec.encode(data).gather(torch.arange(len(data)))
