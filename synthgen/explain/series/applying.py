@@ -88,7 +88,7 @@ def _audited(found: SeriesExplanation, one: Map, again: Callable[[Any], np.ndarr
     checks = [audit.learned(context.probe, context.scene)]
     if context.classes and context.judge is not None:
         checks.append(context.judge.check)
-    checks += audit.deletion(context.deleter(one.values), context.unit)
+    checks += audit.deletion(context.deleter(one.values), context.unit, classes=bool(context.classes))
     checks.append(audit.weights(one.values[..., :channels], shuffled, valid))
     if one.halves is not None:
         checks.append(audit.stability(one.halves[..., :channels], valid))
@@ -118,7 +118,7 @@ def _shap(found: SeriesExplanation) -> None:
     there = segments.sums(np.repeat(context.scene.valid[..., None], layout.channels, axis=2).astype(float)) > 0
     unit = "of the judge's log-odds" + (" of the class" if context.classes else " of `synthetic`")
     checks = [context.judge.check, audit.learned(context.probe, context.scene), audit.additivity(shares.gap)]
-    checks += audit.deletion(context.judge_deleter(one.values), unit)
+    checks += audit.deletion(context.judge_deleter(one.values), unit, classes=bool(context.classes))
     checks.append(audit.weights(pieces[..., None], [half[..., None] for half in rough], there, "the judge"))
     checks.append(audit.stability(shares.halves[:, 0][..., None], there))
     found.shares = shares

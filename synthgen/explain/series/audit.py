@@ -24,17 +24,22 @@ SURE = 2.0
 """Standard errors that a difference must exceed."""
 
 
-def deletion(found: Deletion, unit: str) -> tuple[Check, ...]:
-    """The checks that come of drawing cells anew: content, deletion, one for each plain map. unit: of the target."""
-    whole, error = found.whole
-    there = whole > SURE * error
-    word = "there is something to explain" if there else "there is next to nothing to explain"
-    checks = [
-        Check("content", whole, f"{word}: drawing every cell anew costs {whole:.2f} ± {error:.2f} {unit}"),
-        Check("deletion", found.p, _against_random(found, unit)),
-    ]
+def deletion(found: Deletion, unit: str, *, classes: bool) -> tuple[Check, ...]:
+    """The checks that come of drawing cells anew: deletion, one for each plain map; content where there are classes.
+
+    unit: of the target. classes: whether the target speaks for a class. Then a window drawn anew as a whole, told no
+    class, has lost all of it; one that only had to be a sample is as good a sample as before.
+    """
+    checks = [Check("deletion", found.p, _against_random(found, unit))]
+    if classes:
+        whole, error = found.whole
+        there = whole > SURE * error
+        word = "there is something to explain" if there else "there is next to nothing to explain"
+        checks.insert(
+            0, Check("content", whole, f"{word}: drawing every cell anew costs {whole:.2f} ± {error:.2f} {unit}")
+        )
     for name, (margin, spread) in found.margins.items():
-        better = margin > SURE * spread and margin > 0
+        better = margin > SURE * spread
         word = f"better than {name}" if better else f"no better than {name}"
         theirs = found.others[name].mean()
         sentence = (
@@ -46,7 +51,7 @@ def deletion(found: Deletion, unit: str) -> tuple[Check, ...]:
 
 
 def _against_random(found: Deletion, unit: str) -> str:
-    word = "better than random" if found.p <= LEVEL and found.ours.mean() > 0 else "no better than random"
+    word = "better than random" if found.p <= LEVEL else "no better than random"
     shares = " and ".join(f"{100 * share:.0f} %" for share in SHARES)
     ours = " and ".join(f"{value:.2f}" for value in found.ours)
     theirs = " and ".join(f"{value:.2f}" for value in found.random.mean(axis=0))

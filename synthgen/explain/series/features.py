@@ -104,7 +104,11 @@ def _numeric(one: np.ndarray, lengths: np.ndarray) -> Iterator[tuple[str, tuple[
     yield "rise from first to last", None, _last(one) - _last(one[:, ::-1])
     yield "roughness", None, np.nanmean(np.abs(steps), axis=1) / typical
     yield "largest step", None, np.nanmax(np.abs(steps), axis=1)
-    yield "bends", None, np.nanmean(np.abs(np.diff(steps, axis=1)), axis=1) / typical if one.shape[1] > 2 else mean * 0
+    yield (
+        "curvature",
+        None,
+        np.nanmean(np.abs(np.diff(steps, axis=1)), axis=1) / typical if one.shape[1] > 2 else mean * 0,
+    )
     yield "repeated values", None, np.nanmean(np.where(np.isnan(steps), np.nan, steps == 0), axis=1)
     for lag in LAGS:
         if 2 * lag < one.shape[1]:

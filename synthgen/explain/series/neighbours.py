@@ -20,7 +20,7 @@ LEVEL = 0.05
 """Chance to flag any of the windows where all are as new as held-out ones."""
 
 LEAST_HOLDOUT = 20
-MOST_NEW = 300
+MOST_NEW = 120
 _VALUES = 2**24
 """Differences in memory at once."""
 
@@ -89,13 +89,13 @@ def neighbours(
     """
     scale = _scale(train)
     distances, index = nearest(windows, train, scale, count, should_stop=should_stop)
-    new, name = np.empty(0), ""
+    new, name, most = np.empty(0), "", int(np.ceil(len(windows) / LEVEL))
     if holdout is not None and len(np.unique(holdout.sequence)) >= len(windows) / LEVEL - 1:
         name = "held-out"
         new = nearest(holdout, train, scale, 1, should_stop=should_stop)[0][:, 0]
     elif len(train.values) >= LEAST_HOLDOUT:
         name = "training (without those that overlap it)"
-        chosen = np.random.default_rng([seed, 46]).permutation(len(train.values))[:MOST_NEW]
+        chosen = np.random.default_rng([seed, 46]).permutation(len(train.values))[: max(MOST_NEW, most)]
         new = nearest(train.select(np.sort(chosen)), train, scale, 1, apart=True, should_stop=should_stop)[0][:, 0]
         new = new[np.isfinite(new)]
     shares = as_near(distances[:, 0], new)

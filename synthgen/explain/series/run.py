@@ -175,7 +175,8 @@ def _names(context: Context, request: SeriesRequest) -> tuple[str, ...]:
     labels = context.scene.labels
     if labels is None:
         return tuple(f"{what} {number}" for number in range(len(context.scene)))
-    return tuple(f"{what} {number}, {context.classes[label]}" for number, label in enumerate(labels))
+    named = [f"class {name}" if name.isdigit() else name for name in context.classes]
+    return tuple(f"{what} {number}, {named[label]}" for number, label in enumerate(labels))
 
 
 def _rival(model: SeriesModel, layout: Layout, rival: str | None) -> int | None:

@@ -58,7 +58,7 @@ def truth(before: Scene, after: Scene, rows: np.ndarray) -> np.ndarray:
 
 
 def checks(probe: Probe, one: Scene, deleter: Deleter, values: np.ndarray) -> list[audit.Check]:
-    return [audit.learned(probe, one), *audit.deletion(deleter(values), "nats")]
+    return [audit.learned(probe, one), *audit.deletion(deleter(values), "nats", classes=True)]
 
 
 def test_evidence_is_the_log_ratio_of_the_two_laws(probe: Probe, six: Scene) -> None:
