@@ -26,7 +26,7 @@ def calendar_of(step: dict[str, Any], span: int) -> tuple[str, ...]:
     found = []
     if step["unit"] == "regular":
         interval = step["interval"]
-        found += ["hour"] if interval < DAY and interval < span else []
+        found += ["hour"] if interval < DAY <= span else []
         found += ["weekday"] if interval < 7 * DAY and span >= 7 * DAY and interval % (7 * DAY) else []
     if step["unit"] == "business":
         found.append("weekday")
