@@ -26,6 +26,7 @@ from synthgen.downstream.classifier import load_classifier, save_classifier
 from synthgen.errors import SynthgenError
 from synthgen.generation.facts import CODEC_PREFIX
 from synthgen.generation.model import load
+from synthgen.generation.series.model import SeriesModel
 from synthgen.generation.tables.model import TableModel
 from synthgen.models.classifier import build_classifier
 from synthgen.runs import list_checkpoints, resolve_run
@@ -52,9 +53,9 @@ bytes_to_bytes = st.one_of(
 )
 
 
-@pytest.fixture(scope="module", params=["tiny_run", "table_run"])
+@pytest.fixture(scope="module", params=["tiny_run", "table_run", "series_run"])
 def good(request: pytest.FixtureRequest) -> Path:
-    """A checkpoint of images, and one of a table."""
+    """A checkpoint of images, one of a table, one of series."""
     return resolve_run(request.getfixturevalue(request.param))
 
 
@@ -97,7 +98,7 @@ def changed(document: dict[str, Any], place: tuple[Any, ...], value: Any, drop: 
 
 
 def survives(path: Path, before: dict[str, torch.Tensor] | None = None) -> None:
-    """Load and lay out the sampler, of a table decode some rows; nothing but SynthgenError may come of it."""
+    """Load and lay out the sampler, decode some rows or windows; nothing but SynthgenError may come of it."""
     try:
         model = load(path, device="cpu")
         model.engine()
@@ -105,6 +106,11 @@ def survives(path: Path, before: dict[str, torch.Tensor] | None = None) -> None:
             tokens = np.array([[0] * len(model.codec.columns), [size - 1 for size in model.codec.sizes]])
             rows = model.codec.decode(tokens, np.full(tokens.shape, 0.5, np.float32), keys=np.arange(2), seed=0)
             assert rows.shape == (2, len(model.schema.columns))
+        if isinstance(model, SeriesModel):
+            frames = model.codec.draw(np.arange(2), 0)
+            starts = frames.starts
+            rows = model.codec.decode(frames.given, frames.lengths, np.arange(2), 0, starts, numbered=True)
+            assert len(rows) == frames.lengths.sum()
     except SynthgenError as error:
         assert error.message
         return
