@@ -64,7 +64,7 @@ def series_from_frame(
     """
     frame = _with_dates(frame)
     config, reporter = config or SeriesDataConfig(), NullReporter()
-    whole = from_table(from_pandas(name, frame), config, schema, reporter, never_stop)
+    whole = from_table([from_pandas(name, frame)], config, schema, reporter, never_stop)
     return part_of(whole, config, split, reporter)
 
 
@@ -118,14 +118,16 @@ def read_whole(
         path = _inside(path)
     if path.is_dir():
         table, folder = folder_table(path, config, reporter, should_stop)
-        return from_table(table, config.model_copy(update=folder), schema, reporter, should_stop, form="folder")
+        box = [table]
+        del table
+        return from_table(box, config.model_copy(update=folder), schema, reporter, should_stop, form="folder")
     if path.name.lower().endswith(".npz"):
         if not path.is_file():
             raise UsageError(f"there is no file {path}")
         parts, names = read_array_parts(path)
         return replace(from_arrays(parts, config, schema, str(path), names), licence=licence)
-    table, _ = open_table(path, table_config(config), "all", reporter, should_stop)
-    return replace(from_table(table, config, schema, reporter, should_stop), licence=licence)
+    box = [open_table(path, table_config(config), "all", reporter, should_stop)[0]]
+    return replace(from_table(box, config, schema, reporter, should_stop), licence=licence)
 
 
 def _inside(path: Path) -> Path:

@@ -82,14 +82,15 @@ def _told(column: ColumnSchema, steps: Steps) -> ColumnSchema:
 
 
 def from_table(
-    raw: RawTable,
+    box: list[RawTable],
     config: SeriesDataConfig,
     schema: SeriesSchema | None,
     reporter: Reporter,
     should_stop: ShouldStop,
     form: str | None = None,
 ) -> Whole:
-    """The sequences in a table. Empties nothing of the caller's; columns are let go of as they are converted."""
+    """The sequences in the only table of `box`, which is taken out: its columns go as they are converted."""
+    raw = box.pop()
     official = _official(raw, config) if schema is None else None
     if official is not None:
         raw = raw.only([column.name for column in raw.columns if column.name != official[0]])
@@ -100,7 +101,9 @@ def from_table(
         return _arranged(frame, ids, schema, name, where, config, None, reporter)
     inferred = infer(raw, table_config(config))
     columns = tuple(_counting(column, raw) for column in inferred.schema.columns)
-    frame = _convert(raw, columns, config, where, should_stop)
+    held = {column.name: column for column in raw.columns}
+    del raw
+    frame = _convert(held, columns, config, where, should_stop)
     roles = find_roles(name, frame, columns, config, where, inferred.refused)
     for column, remark in inferred.remarks.items():
         reporter.warn(f"column '{column}': {remark}")
@@ -134,16 +137,19 @@ def _counting(column: ColumnSchema, raw: RawTable) -> ColumnSchema:
 
 
 def _convert(
-    raw: RawTable, columns: Sequence[ColumnSchema], config: SeriesDataConfig, where: Where, should_stop: ShouldStop
+    held: dict[str, Column],
+    columns: Sequence[ColumnSchema],
+    config: SeriesDataConfig,
+    where: Where,
+    should_stop: ShouldStop,
 ) -> pd.DataFrame:
-    """The columns in their normal forms; each raw one is let go of once it is converted."""
+    """The columns in their normal forms; each raw one is taken out of `held` when its turn comes."""
     import pandas as pd
 
-    held: dict[str, Column] = {column.name: column for column in raw.columns}
     found = {}
     for described in columns:
         if should_stop():
-            raise StoppedError(f"stopped while reading {raw.name}")
+            raise StoppedError("stopped while reading the columns")
         found[described.name] = to_series(held.pop(described.name), described, set(config.missing), where)
     return pd.DataFrame(found, copy=False)
 
@@ -156,7 +162,8 @@ def _convert_known(
     check_columns(names, schema, raw.name)
     missing = (*config.missing, *schema.table.format.get("missing", ()))
     config = config.model_copy(update={"missing": missing})
-    frame = _convert(raw, [c for c in schema.table.columns if c.name in names], config, where, should_stop)
+    held = {column.name: column for column in raw.columns}
+    frame = _convert(held, [c for c in schema.table.columns if c.name in names], config, where, should_stop)
     if schema.id is not None:
         return frame, frame[schema.id]
     if SEQUENCE in names and SEQUENCE not in schema.table.names:

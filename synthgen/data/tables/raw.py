@@ -13,7 +13,8 @@ import numpy as np
 class TextColumn:
     """Texts, each distinct one held once.
 
-    codes: int32 (N,) into texts, -1 for null. texts: object (K,), distinct str in the order of their appearance.
+    codes: int32 (N,) into texts, -1 for null. texts: object or numpy's StringDType (K,), distinct str in the order of
+    their appearance.
     quoted: whether the file puts this column into quotes throughout. dtype: the column's type outside text files.
     """
 
