@@ -20,9 +20,6 @@ from synthgen.explain.series.trajectory import Commitment, Trajectory, commitmen
 if TYPE_CHECKING:
     from synthgen.explain.series.run import SeriesExplanation
 
-REFERENCES = 64
-"""Real windows whose errors say what is usual."""
-
 _FEW_DRAWS = 2
 """Draws for maps of models with shuffled weights."""
 
@@ -48,15 +45,9 @@ def impossible(found: SeriesExplanation, method: str) -> str | None:
 
 
 def _usual(context: Context) -> Reference:
-    """What errors are usual: of held-out windows, else of training windows, else of the model's own."""
-    for data, name in ((context.real.holdout, "held-out windows"), (context.real.train, "training windows")):
-        if data is not None and data.steps:
-            scene = sources.encoded(context.model, context.layout, data, REFERENCES, spread=True)
-            return reference(context.probe, scene, f"{len(scene)} {name}", reporter=context.reporter)
-    frame = sources.framed(context.model, context.layout, np.arange(10**6, 10**6 + REFERENCES), context.seed, ())
-    made = draw(context.model.denoiser, frame, context.recipe, context.seed, context.model.device)
-    scene = sources.with_result(context.model, frame, made.x[-1])
-    return reference(context.probe, scene, f"{len(scene)} other samples", reporter=context.reporter)
+    """What errors are usual: of real windows, else of the model's own."""
+    scene, name = context.ordinary
+    return reference(context.probe, scene, f"{len(scene)} {name}", reporter=context.reporter)
 
 
 def _evidence(found: SeriesExplanation) -> None:
@@ -85,7 +76,7 @@ def _audited(found: SeriesExplanation, one: Map, again: Callable[[Any], np.ndarr
     for number in range(audit.SHUFFLES):
         other = audit.shuffled(context.model.denoiser, number)
         shuffled.append(again(context.probe.with_denoiser(other))[..., :channels])
-    checks = [audit.learned(context.probe, context.scene)]
+    checks = [audit.learned(context.probe, *context.ordinary)]
     if context.classes and context.judge is not None:
         checks.append(context.judge.check)
     checks += audit.deletion(context.deleter(one.values), context.unit, classes=bool(context.classes))
@@ -117,7 +108,7 @@ def _shap(found: SeriesExplanation) -> None:
     pieces = segments.sums(cells[0])
     there = segments.sums(np.repeat(context.scene.valid[..., None], layout.channels, axis=2).astype(float)) > 0
     unit = "of the judge's log-odds" + (" of the class" if context.classes else " of `synthetic`")
-    checks = [context.judge.check, audit.learned(context.probe, context.scene), audit.additivity(shares.gap)]
+    checks = [context.judge.check, audit.learned(context.probe, *context.ordinary), audit.additivity(shares.gap)]
     checks += audit.deletion(context.judge_deleter(one.values), unit, classes=bool(context.classes))
     checks.append(audit.weights(pieces[..., None], [half[..., None] for half in rough], there, "the judge"))
     checks.append(audit.stability(shares.halves[:, 0][..., None], there))

@@ -95,8 +95,11 @@ def _agreement(first: np.ndarray, second: np.ndarray, valid: np.ndarray) -> floa
     return float(np.nanmedian(found)) if np.isfinite(found).any() else float("nan")
 
 
-def learned(probe: Probe, scene: Scene) -> Check:
-    """By how many nats per cell the model predicts the windows better than if all their values were noise of their own.
+def learned(probe: Probe, scene: Scene, name: str) -> Check:
+    """By how many nats per cell the model predicts windows better than if all their values were noise of their own.
+
+    scene: ordinary windows, not those to explain: these may be odd, and it is no fault of a model to say so. name: what
+    they are.
 
     What it is compared with is the best denoiser of independent standard normal values, x / (1 + sigma^2). A model with
     random weights is worse than that.
@@ -108,12 +111,9 @@ def learned(probe: Probe, scene: Scene) -> Check:
             number = _DRAW + place * _DRAWS + draw
             sums = [one.errors(scene, float(sigma), number).sum() for one in (plain, probe)]
             gain += (sums[0] - sums[1]) * nats(_LEVELS) / _DRAWS / cells
-    word = "the model knows such windows" if gain > 0 else "the model knows nothing of such windows"
-    return Check(
-        "learned",
-        float(gain),
-        f"{word}: it predicts them {gain:+.2f} nats per cell better than independent noise would",
-    )
+    word = "the model knows such series" if gain > 0 else "the model knows nothing of such series"
+    told = f"it predicts {len(scene)} {name} {gain:+.2f} nats per cell better than independent noise would"
+    return Check("learned", float(gain), f"{word}: {told}")
 
 
 def additivity(gap: float) -> Check:
@@ -139,7 +139,7 @@ class _Independent:
 
 
 _FAULTS = (
-    ("learned", "the model knows nothing of such windows"),
+    ("learned", "the model knows nothing of such series"),
     ("judge", "the judge that it is held to knows no better than chance"),
     ("content", "drawing the whole window anew changes next to nothing"),
     ("deletion", "drawing its top cells anew changes no more than drawing random ones"),

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 LEAST_REAL = 20
 """Real windows that a judge needs."""
 
+REFERENCES = 64
+"""Real windows that say what is usual."""
+
+_OTHERS = 10**6
+"""Samples of these numbers and above are looked at where there are no real windows."""
+
 _LEVELS, _DRAWS = 12, 2
 _DRAW = 1 << 19
 """Noise that the audit's target looks at, apart from that of the maps it checks."""
@@ -129,6 +135,15 @@ class Context:
             return np.asarray((log_p[..., 1] - log_p[..., 0]).T)
         assert self.scene.labels is not None
         return np.asarray(margin(log_p, self.scene.labels[rows], self.rivals[rows]).T)
+
+    @cached_property
+    def ordinary(self) -> tuple[Scene, str]:
+        """Windows that show what is usual, and what they are: held-out ones, else those learned from, else samples."""
+        for data, name in ((self.real.holdout, "held-out windows"), (self.real.train, "training windows")):
+            if data is not None and data.steps:
+                return sources.encoded(self.model, self.layout, data, REFERENCES, spread=True), name
+        frame = sources.framed(self.model, self.layout, _OTHERS + np.arange(REFERENCES), self.seed, ())
+        return sources.sampled(self.model, frame, self.seed, self.recipe), "other samples"
 
     @property
     def unit(self) -> str:

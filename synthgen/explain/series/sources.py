@@ -147,7 +147,7 @@ def drawn(
             if should_stop():
                 raise StoppedError("stopped while explaining; nothing was written")
             keys = np.arange(start, min(start + size, count))
-            done = _sampled(model, framed(model, layout, keys, seed, ()), seed, recipe)
+            done = sampled(model, framed(model, layout, keys, seed, ()), seed, recipe)
             found.append((done.values, done.lengths, done.labels))
             progress.update(len(keys) + start)
     values, lengths = (np.concatenate([one[place] for one in found]) for place in (0, 1))
@@ -155,7 +155,7 @@ def drawn(
     return as_windows(model, values, lengths, labels)
 
 
-def _sampled(model: SeriesModel, frame: Scene, seed: int, recipe: Recipe) -> Scene:
+def sampled(model: SeriesModel, frame: Scene, seed: int, recipe: Recipe) -> Scene:
     """The windows of a frame, from the noise that samples of its keys get."""
     shape = frame.x0.shape[1:]
 

@@ -187,6 +187,19 @@ def test_people_get_tables_and_a_script_the_summary(
     assert capfd.readouterr().out == "why\n"
 
 
+TINY = [
+    "modality=series",
+    "data.test=0.2",
+    "model.width=32",
+    "model.blocks=1",
+    "model.heads=2",
+    "training.batch_size=64",
+    "training.learning_rate=0.005",
+    "training.precision=fp32",
+    "training.checkpoint_every=1h",
+]
+
+
 def planted(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Labelled windows (count, 24, 2): a wave in channel 0; in channel 1 the class, in steps 9 to 14 alone, and then a
     louder bump that goes up or down whatever the class."""
@@ -205,20 +218,8 @@ def test_a_trained_model_shows_where_the_class_was_planted(tmp_path: Path) -> No
     """A model that was trained for seconds: its evidence lies in the planted cells, and every check believes it."""
     x, labels = planted(400, 0)
     np.savez(tmp_path / "planted.npz", X=x, y=np.array(["down", "up"])[labels])
-    settings = [
-        "modality=series",
-        "data.test=0.2",
-        "diffusion.known=0.1",
-        "model.width=32",
-        "model.blocks=1",
-        "model.heads=2",
-        "training.batch_size=64",
-        "training.learning_rate=0.005",
-        "training.precision=fp32",
-        "training.checkpoint_every=1h",
-    ]
     flags = {"data.source": str(tmp_path / "planted.npz"), "training.steps": 300}
-    train(load_config(None, settings, flags), tmp_path / "run", device="cpu")
+    train(load_config(None, [*TINY, "diffusion.known=0.1"], flags), tmp_path / "run", device="cpu")
     model = load_series_model(tmp_path / "run", device="cpu")
     new, kinds = planted(8, 1)  # windows that nobody has seen
     np.savez(tmp_path / "new.npz", X=new, y=np.array(["down", "up"])[kinds])
@@ -230,3 +231,26 @@ def test_a_trained_model_shows_where_the_class_was_planted(tmp_path: Path) -> No
         assert share > least, (name, share)
         assert one.verdict == "Believe it: every check was passed.", (name, one.verdict, one.checks)
     assert (found.maps["evidence"].totals > 0).all()
+
+
+def test_an_odd_span_surprises_a_model_without_classes_and_ordinary_samples_do_not(tmp_path: Path) -> None:
+    """Held against real windows, a span that goes the wrong way is found and believed."""
+    x, _ = planted(300, 0)
+    np.savez(tmp_path / "plain.npz", X=x)
+    flags = {"data.source": str(tmp_path / "plain.npz"), "training.steps": 200}
+    train(load_config(None, [*TINY, "diffusion.known=0.3"], flags), tmp_path / "run", device="cpu")
+    model = load_series_model(tmp_path / "run", device="cpu")
+    odd, _ = planted(5, 1)
+    odd[:, 4:8, 0] *= -1
+    np.savez(tmp_path / "odd.npz", X=odd)
+    found = explain_series(model, SeriesRequest(5, rows=str(tmp_path / "odd.npz"), methods=("evidence",)))
+    one = found.maps["evidence"]
+    assert "60 held-out windows" in one.question and one.details["as_surprising"] == [0.0] * 5
+    positive = np.maximum(one.values, 0)
+    assert positive[:, 3:9, 0].sum() > 0.6 * positive.sum()
+    assert one.verdict == "Believe it: every check was passed.", one.checks
+    assert [check.name for check in one.checks if check.name in ("content", "judge")] == []
+    plain = explain_series(model, SeriesRequest(2, methods=("evidence",))).maps["evidence"]
+    assert not plain.verdict.startswith("Believe") and min(plain.details["as_surprising"]) > 0
+    with pytest.raises(UsageError, match="this model has none"):
+        explain_series(model, SeriesRequest(1, rival="up"))
