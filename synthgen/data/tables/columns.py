@@ -58,7 +58,8 @@ def cells_of(column: TextColumn, missing: Collection[str]) -> Cells:
     plain = not column.dtype
     stripped = [text.strip() for text in column.texts] if plain else list(column.texts)
     nulls = bool((column.codes < 0).any())
-    gone = np.array([not nulls and text.strip() in missing for text in stripped], bool)
+    bare = stripped if plain else [text.strip() for text in stripped]
+    gone = np.zeros(len(bare), bool) if nulls else np.array([text in missing for text in bare], bool)
     counts = np.bincount(column.codes[column.codes >= 0], minlength=len(stripped))
     own = None
     if gone.any():

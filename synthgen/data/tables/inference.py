@@ -187,7 +187,7 @@ class _Column:
         complete = bool((cells.codes >= 0).all())
         if not texts or (len(texts) == 1 and complete):
             return "constant", {}
-        words = {text.lower() for text in texts}
+        words = {text.lower() for text in texts} if len(texts) == 2 else set()
         if len(texts) == 2 and words in ({"true", "false"}, {"yes", "no"}):
             return "boolean", _boolean_words(texts)
         numbers = number_kind(texts)

@@ -45,12 +45,12 @@ def number_kind(texts: Sequence[str]) -> str | None:
 
 def parse_numbers(texts: Sequence[str], comma: bool) -> tuple[np.ndarray, int | None]:
     """float64 (K,), and the place of the first text that is no finite number, if any."""
+    plain = [text.replace(",", ".") for text in texts] if comma else texts
+    odd = next((place for place, found in enumerate(map(_NUMBER.fullmatch, plain)) if found is None), None)
     values = np.full(len(texts), np.nan)
-    for place, text in enumerate(texts):
-        plain = text.replace(",", ".") if comma else text
-        if not _NUMBER.fullmatch(plain):
-            return values, place
-        values[place] = float(plain)
+    values[:odd] = np.fromiter(map(float, plain[:odd]), np.float64)
+    if odd is not None:
+        return values, odd
     bad = np.flatnonzero(~np.isfinite(values))
     return values + 0.0, int(bad[0]) if len(bad) else None
 
