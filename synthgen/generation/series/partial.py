@@ -84,7 +84,7 @@ def _arranged(model: SeriesModel, raw: RawTable, config: SeriesDataConfig, repor
             texts = np.array([ONLY] if there else [], object)
             columns.append(TextColumn(column.name, codes, texts))
     raw = replace(raw, columns=tuple(columns))
-    whole = from_table(raw, config, schema, reporter, never_stop)
+    whole = from_table([raw], config, schema, reporter, never_stop)
     return part_of(whole, config, "all", reporter)
 
 
