@@ -16,6 +16,10 @@ _ATOM = 0.02
 """A value that takes this share of all is one that comes again and again, such as zero."""
 _TAIL = 10.0
 """Standard deviations of the farthest value beyond which tails are heavy."""
+_ROUGH = 0.5
+"""Correlation of neighbours below which a channel is rough: where noise dominates, its law is most of what it is."""
+_ODD = 0.03
+"""Largest distance between distribution functions beyond which a law is not normal."""
 _DISCRETE = 12
 """So many different values, or fewer, are the only ones that are made."""
 
@@ -89,7 +93,8 @@ def fit_scaler(x: np.ndarray, kind: str, *, whole: bool) -> Scaler:
 
 
 def choose(x: np.ndarray) -> str:
-    """`quantile` for few values, those that repeat amid others, and tails far out; else `standard`."""
+    """`quantile` for few values, those that repeat amid others, tails far out, and noise that is not normal; else
+    `standard`. x: in the order of time."""
     distinct, counts = np.unique(x, return_counts=True)
     if len(distinct) <= _DISCRETE:
         return "quantile"
@@ -97,7 +102,21 @@ def choose(x: np.ndarray) -> str:
     if deviation > 0 and np.abs(x - x.mean()).max() > _TAIL * deviation:
         return "quantile"
     expected = 1 / len(distinct)
-    return "quantile" if counts.max() / len(x) > max(_ATOM, 10 * expected) else "standard"
+    repeats = counts.max() / len(x) > max(_ATOM, 10 * expected)
+    return "quantile" if repeats or (_is_rough(x) and _is_odd(x)) else "standard"
+
+
+def _is_rough(x: np.ndarray) -> bool:
+    centred = x - x.mean()
+    return bool((centred[1:] * centred[:-1]).sum() < _ROUGH * np.square(centred).sum())
+
+
+def _is_odd(x: np.ndarray) -> bool:
+    """Whether the law is far from normal, by more than the chance of so few values explains (Kolmogorov, Smirnov)."""
+    ordered = ndtr((np.sort(x) - x.mean()) / x.std())
+    above = (np.arange(len(x)) + 1) / len(x)
+    distance = max(float((above - ordered).max()), float((ordered - above).max()) + 1 / len(x))
+    return distance > _ODD + 1.5 / len(x) ** 0.5
 
 
 def _knots(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

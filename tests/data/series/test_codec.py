@@ -72,6 +72,9 @@ def test_which_scaling_is_chosen() -> None:
     assert choose(generator.standard_cauchy(5000)) == "quantile"
     assert choose(generator.choice([0.0, 10.0, 20.0, 30.0], 5000)) == "quantile"
     assert choose(np.maximum(generator.normal(size=5000), 0.0)) == "quantile"
+    assert choose(generator.uniform(size=5000)) == "quantile"  # noise whose law is not normal
+    assert choose(generator.uniform(size=40)) == "standard"  # too few to tell
+    assert choose(np.sin(np.arange(5000) / 50)) == "standard"  # smooth: what counts is how it moves
 
 
 def test_numbers_keep_their_decimals() -> None:
