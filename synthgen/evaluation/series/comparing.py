@@ -8,11 +8,14 @@ reference's extremes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
 
 from synthgen.config.series import SeriesDataConfig
 from synthgen.data.series.schema import SeriesData
@@ -270,13 +273,25 @@ def _evaluate(
         name = next(iter(reasons))
         raise UsageError(f"cannot compute {name}: {reasons[name]}")
     found: dict[str, Found | str] = {}
-    with parts.reporter.progress(f"measuring {fake.name}", len(wanted), "figures") as progress:
+    with parts.reporter.progress(f"measuring {fake.name}", len(wanted), "figures") as progress, one_thread():
         for done, measure in enumerate(wanted):
             told = replace(parts, should_stop=_telling(progress, done, measure.name, parts.should_stop))
             told.check_stop()
             found[measure.name] = reasons.get(measure.name) or measure.measure(told)
         progress.update(len(wanted))
     return found
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread for torch and BLAS: the judges are so small that a second one waits more than it works."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _telling(progress: Progress, done: int, name: str, should_stop: ShouldStop) -> ShouldStop:

@@ -174,7 +174,7 @@ def _measure(parts: SeriesParts) -> Found:
         metrics.append(_nearness(found, search, len(asked)))
         details["distances"] = {"fake": _quantiles(found.distance), "real": _quantiles(search.usual)}
     length = parts.reference.values.shape[1] // 2
-    if length >= 3:
+    if length >= 3 and parts.divided:
         moved = parts.keep("moved search", lambda: _piece_search(parts, length))
         if moved.threshold is not None:
             x = parts.prepared(asked).x / _deviations(parts)

@@ -180,7 +180,7 @@ def _method(result: SeriesEvaluation) -> Section:
         "reference's extremes. Context-FID: Frechet distance in features of an encoder in the manner of TS2Vec (Yue "
         "et al. 2022), fitted on the reference only. Correlational, discriminative, predictive score as in TimeGAN "
         "(Yoon et al. 2019) and Diffusion-TS (Yuan and Qiao 2024): GRU of half as many hidden units as channels, 2,000 "
-        "and 5,000 steps of 128 windows. ± is the deviation over seeds: of all that is random in judges, encoders, draws, "
+        "and 5,000 steps of 128 windows. ± is the deviation over seeds: of all that is random in judges and draws, "
         "not of training the generator anew."
     )
     return section("How it was measured", table(["", ""], facts), paragraph(text))

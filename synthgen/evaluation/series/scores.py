@@ -61,6 +61,14 @@ def features_of(parts: SeriesParts, windows: WindowSet, seed: int) -> np.ndarray
     return parts.keep(f"features {seed} {windows.fingerprint}", compute)
 
 
+def _of_half(parts: SeriesParts, which: int, seed: int) -> np.ndarray:
+    """The features of one half: those of the reference where that is all of the real windows."""
+    if len(parts.reference) == len(parts.real):
+        found: np.ndarray = features_of(parts, parts.reference, seed)[parts.halves[which]]
+        return found
+    return features_of(parts, parts.half(which), seed)
+
+
 def _context(parts: SeriesParts) -> Found:
     random = np.random.default_rng([parts.seeds[0], 7])
     values: list[float] = []
@@ -73,7 +81,7 @@ def _context(parts: SeriesParts) -> Found:
         if first:
             kept["redrawn"].append(feature_distance(real, real[random.integers(0, len(real), parts.n)]))
             if parts.divided:
-                sides = [features_of(parts, parts.half(which), seed) for which in (0, 1)]
+                sides = [_of_half(parts, which, seed) for which in (0, 1)]
                 kept["halves"].append(feature_distance(*sides))
             if parts.later is not None:
                 kept["later"].append(feature_distance(real, features_of(parts, parts.later, seed)))
