@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from synthgen.config.schema import LENGTHS, Section, TrainingConfig
 from synthgen.config.tables import ColumnConfig
 
-STEPS = 8000
+STEPS = 7500
 """Optimizer steps when no length is given: minutes of one CPU core for windows of 24 steps."""
 
 LONGEST_WHOLE = 256
@@ -90,13 +90,16 @@ class SeriesDiffusionConfig(Section):
 
 
 class SeriesTrainingConfig(TrainingConfig):
-    """How long and how to optimise. Give one of `budget`, `steps`, `epochs`, or none: 8,000 steps."""
+    """How long and how to optimise. Give one of `budget`, `steps`, `epochs`, or none: 7,500 steps."""
 
     batch_size: int = Field(128, ge=1, description="windows per optimizer step, over all processes")
     micro_batch: int | None = Field(
         None, ge=1, description="windows in memory at once, per process; null: all, halved when memory runs out"
     )
     learning_rate: float = Field(2e-3, gt=0, description="peak learning rate of AdamW")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "fp32", description="auto: bf16 where the machine computes in it, which is slower for a network this small"
+    )
     patience: int = Field(
         0, ge=0, description="stop after this many checks without a better validation loss, and keep the best; 0: never"
     )
