@@ -13,12 +13,13 @@ import torch
 
 from synthgen.checkpoints import Header, Tensors
 from synthgen.config.series import SeriesConfig
-from synthgen.errors import StoppedError, UsageError, nearest
+from synthgen.errors import UsageError, nearest
 from synthgen.generation.series.completing import KnownSeries, known_series
 from synthgen.generation.series.drawn import Drawn, join_drawn
 from synthgen.generation.series.engine import SeriesEngine, SeriesRecipe, recipe_of
 from synthgen.generation.series.headers import build_codec, build_denoiser, parse_header
 from synthgen.generation.series.requests import FreeRequest, Where
+from synthgen.generation.series.running import check_count, completed, poll
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 
@@ -138,7 +139,7 @@ class SeriesModel:
         """Sequences start ... stop - 1, at most a block at a time, in order. arrays: as arrays, not as rows."""
         engine = self.engine(recipe)
         if isinstance(request, KnownSeries):
-            yield from _completed(engine, request, seed, start, stop, arrays)
+            yield from completed(engine, request, seed, start, stop, arrays)
             return
 
         def block(keys: np.ndarray) -> Drawn:
@@ -181,7 +182,7 @@ class SeriesModel:
         """
         recipe = self.recipe(sampler=sampler, steps=steps, eta=eta, guidance_scale=guidance_scale)
         request = FreeRequest(self, () if labels is None else labels, where, length, start_time)
-        _check_count(count, start)
+        check_count(count, start)
         engine = self.engine(recipe)
 
         def block(keys: np.ndarray) -> np.ndarray:
@@ -195,7 +196,7 @@ class SeriesModel:
                 values[done : done + last - first] = part[first:last]
                 done += last - first
                 progress.update(done)
-                _poll(should_stop, done, count)
+                poll(should_stop, done, count)
         return values
 
     def sample_frame(
@@ -220,7 +221,7 @@ class SeriesModel:
         Several sequences of data without ids are told apart by a column `sequence`.
         """
         recipe = self.recipe(sampler=sampler, steps=steps, eta=eta, guidance_scale=guidance_scale)
-        _check_count(count, start)
+        check_count(count, start)
         request = FreeRequest(
             self, () if labels is None else labels, where, length, start_time, numbered=count > 1 or start > 0
         )
@@ -277,40 +278,10 @@ class SeriesModel:
                 found.append(drawn)
                 done += len(drawn)
                 progress.update(done)
-                _poll(should_stop, done, count)
+                poll(should_stop, done, count)
         frame = join_drawn(found).frame
         assert frame is not None
         return restore(frame, request.columns)
-
-
-def _completed(
-    engine: SeriesEngine, request: KnownSeries, seed: int, start: int, stop: int, arrays: bool
-) -> Iterator[Drawn]:
-    """Sequences start ... stop - 1, one when all of its draws are there."""
-
-    def block(runs: np.ndarray) -> list[pd.DataFrame]:
-        return request.frames(request.make(engine, runs, seed), runs, seed)
-
-    draws, held = request.draws, []
-    for first, last, frames in engine.span(start * draws, stop * draws, request.runs(engine), block):
-        held += frames[first:last]
-        whole = len(held) // draws
-        if whole:
-            items = [request.item(held[place * draws : (place + 1) * draws]) for place in range(whole)]
-            held = held[whole * draws :]
-            yield request.drawn(items, arrays=arrays)
-
-
-def _check_count(count: int, start: int) -> None:
-    if count < 1:
-        raise UsageError(f"a count of 1 or more is needed, not {count}")
-    if start < 0:
-        raise UsageError(f"sequences are counted from 0: start cannot be {start}")
-
-
-def _poll(should_stop: ShouldStop, done: int, count: int) -> None:
-    if should_stop() and done < count:
-        raise StoppedError(f"stopped after {done:,} of {count:,} sequences")
 
 
 def load_series_model(run: str | Path, *, device: str = "auto", reporter: Reporter | None = None) -> SeriesModel:
