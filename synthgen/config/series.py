@@ -12,6 +12,10 @@ from synthgen.config.tables import ColumnConfig
 STEPS = 7500
 """Optimizer steps when no length is given: minutes of one CPU core for windows of 24 steps."""
 
+FEWEST_STEPS = 1500
+MOST_EPOCHS = 400
+"""Few windows are seen so many times at most, in no fewer steps than those: they are learned by heart otherwise."""
+
 LONGEST_WHOLE = 256
 """Sequences of at most this many steps are learned whole unless `data.window` says otherwise."""
 
@@ -129,10 +133,13 @@ class SeriesConfig(Section):
     def for_lengths(self, longest: int, windows: int, sequences: int = MANY) -> SeriesConfig:
         """These settings for sequences of at most `longest` steps that give `windows` windows; idempotent."""
         training = self.training
-        used: dict[str, int] = {"batch_size": min(training.batch_size, max(16, windows))}
-        if all(getattr(training, name) is None for name in LENGTHS):
-            used["steps"] = STEPS
         window = window_for(self.data.window, longest, sequences)
+        batch = training.batch_size
+        if "batch_size" not in training.model_fields_set:  # about as many steps of series in every batch
+            batch = batch * WINDOW // max(WINDOW, min(window, 4 * WINDOW))
+        used: dict[str, int] = {"batch_size": min(batch, max(16, windows))}
+        if all(getattr(training, name) is None for name in LENGTHS):
+            used["steps"] = max(FEWEST_STEPS, min(STEPS, MOST_EPOCHS * windows // used["batch_size"]))
         return self.model_copy(
             update={
                 "data": self.data.model_copy(update={"window": window}),
