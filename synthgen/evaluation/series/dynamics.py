@@ -18,31 +18,37 @@ _FLOOR = 1e-9
 
 
 def lagged_sums(values: np.ndarray, lags: int) -> np.ndarray:
-    """(C, lags + 1, 4): of pairs `lag` steps apart with both values there, their number, sums of both, of products."""
+    """(C, lags + 1, 6): of pairs `lag` steps apart with both there: number, sums, sums of squares, of products."""
     seen = ~np.isnan(values)
     filled, count = np.where(seen, values, 0.0), seen.astype(np.float64)
-    found = np.empty((values.shape[2], lags + 1, 4))
-    length = values.shape[1]
+    squares, length = filled**2, values.shape[1]
+    found = np.empty((values.shape[2], lags + 1, 6))
     for lag in range(lags + 1):
-        first, second = slice(0, length - lag), slice(lag, length)
-        x, y, a, b = filled[:, first], filled[:, second], count[:, first], count[:, second]
-        for place, (one, other) in enumerate(((a, b), (x, b), (a, y), (x, y))):
+        (x, xx, a), (y, yy, b) = (
+            (one[:, part] for one in (filled, squares, count)) for part in (slice(0, length - lag), slice(lag, length))
+        )
+        for place, (one, other) in enumerate(((a, b), (x, b), (a, y), (xx, b), (a, yy), (x, y))):
             found[:, lag, place] = np.einsum("nlc,nlc->c", one, other)
     return found
 
 
 def autocorrelations(sums: np.ndarray) -> np.ndarray:
-    """(C, lags + 1): Pearson's correlation of values `lag` steps apart, around the mean of all values.
+    """(C, lags + 1): Pearson's correlation of values `lag` steps apart, over all pairs in all windows.
 
-    The mean and the variance are those of all steps, so that c_k / c_0 estimates the autocorrelation of a stationary
-    process (Brockwell and Davis 1991, ch. 7) from many short windows without the bias of each window's own mean.
+    Around the mean of the pairs and not of each window, so that many short windows of a stationary process give its
+    autocorrelation c_k / c_0 without the bias of short series (Brockwell and Davis 1991, ch. 7).
     """
-    count, first, second, products = np.moveaxis(sums, 2, 0)
-    mean = first[:, :1] / np.maximum(count[:, :1], 1)
-    covariance = (products - mean * (first + second)) / np.maximum(count, 1) + mean**2
-    variance = covariance[:, :1]
-    found: np.ndarray = np.divide(covariance, variance, out=np.zeros_like(covariance), where=variance > 1e-12)
-    return found
+    return correlation_of(np.moveaxis(sums, 2, 0))
+
+
+def correlation_of(sums: np.ndarray) -> np.ndarray:
+    """Pearson's correlation from (6, ...): number, sums of x and y, of their squares, of products; 0 of constants."""
+    count, x, y, xx, yy, xy = sums
+    count = np.maximum(count, 1)
+    joint = xy / count - x * y / count**2
+    spread = np.sqrt(np.maximum(xx / count - (x / count) ** 2, 0) * np.maximum(yy / count - (y / count) ** 2, 0))
+    found: np.ndarray = np.divide(joint, spread, out=np.zeros_like(joint), where=spread > 1e-9)
+    return np.asarray(np.clip(found, -1, 1))
 
 
 def _autocorrelation(parts: SeriesParts) -> Found:
@@ -144,12 +150,7 @@ def cross_sums(values: np.ndarray, lags: tuple[int, ...]) -> np.ndarray:
 
 def cross_correlations(sums: np.ndarray) -> np.ndarray:
     """(lags, C, C): Pearson's correlation of channel i with channel j `lag` steps later; 0 where one is constant."""
-    count, x, y, xx, yy, xy = np.moveaxis(sums, 1, 0)
-    count = np.maximum(count, 1)
-    joint = xy / count - x * y / count**2
-    spread = np.sqrt(np.maximum(xx / count - (x / count) ** 2, 0) * np.maximum(yy / count - (y / count) ** 2, 0))
-    found: np.ndarray = np.divide(joint, spread, out=np.zeros_like(joint), where=spread > 1e-9)
-    return np.asarray(np.clip(found, -1, 1))
+    return correlation_of(np.moveaxis(sums, 1, 0))
 
 
 def _cross(parts: SeriesParts) -> Found:

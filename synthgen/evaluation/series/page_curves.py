@@ -106,9 +106,7 @@ def dynamics_section(result: SeriesEvaluation, parts: SeriesParts, order: list[i
         if curves is not None:
             lags = list(range(len(curves["real"][index])))
             lines = {NAMES[0]: (lags, curves["real"][index]), NAMES[1]: (lags, curves["fake"][index])}
-            chart = line_chart(
-                lines, x_label="lag, steps", y_label="autocorrelation", title=f"autocorrelation of {name}"
-            )
+            chart = line_chart(lines, x_label="lag, steps", y_label="", title=f"autocorrelation of {name}")
             pieces.append(figure(chart, f"{name}: autocorrelation"))
         if spectra is not None:
             lines = {
@@ -116,9 +114,9 @@ def dynamics_section(result: SeriesEvaluation, parts: SeriesParts, order: list[i
                 NAMES[1]: (spectra["frequencies"], spectra["fake"][index]),
             }
             chart = line_chart(
-                lines, x_label="frequency, per step", y_label="share of power", log_y=True, title=f"spectrum of {name}"
+                lines, x_label="frequency, per step", y_label="", log_y=True, title=f"spectrum of {name}"
             )
-            pieces.append(figure(chart, f"{name}: spectrum, {spectra['apart'][index]:.2g} dB apart"))
+            pieces.append(figure(chart, f"{name}: share of power, {spectra['apart'][index]:.2g} dB apart"))
     return section("Dynamics", paragraph(_chosen(result, chosen)), _grid(pieces, "charts"))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from synthgen.html import Markup, escape
+from synthgen.html.charts import tick_text
 
 STYLE = """
 .panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(260px,100%),1fr));gap:14px 22px;margin:.6rem 0}
@@ -43,7 +44,7 @@ def traces(first: np.ndarray, second: np.ndarray, *, described: str, strong: flo
                 )
                 parts.append(f'<polyline class="trace s{colour}" opacity="{strong:g}" points="{path}"/>')
     parts.append(f'<line class="axis" x1="{_MARGIN}" x2="{_WIDTH - _MARGIN}" y1="{floor}" y2="{floor}"/>')
-    parts.append(f'<text x="{_MARGIN}" y="{_HEIGHT - 4}">{low:,.4g} to {high:,.4g}</text>')
+    parts.append(f'<text x="{_MARGIN}" y="{_HEIGHT - 4}">{tick_text(low)} to {tick_text(high)}</text>')
     parts.append(f'<text x="{_WIDTH - _MARGIN}" y="{_HEIGHT - 4}" text-anchor="end">{both.shape[1]} steps</text>')
     return _svg(_HEIGHT, described, parts)
 

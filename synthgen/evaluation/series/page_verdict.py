@@ -12,8 +12,8 @@ from synthgen.html.page import Tone
 NEAR = 2.0
 """An error up to twice that of the real windows drawn anew is as good as real."""
 
-TOLD, PLAIN = 0.05, 0.15
-"""A discriminative score up to .05 beyond what real parts show is as good as not told apart; from .15 on plain."""
+TOLD, PLAIN = 0.02, 0.1
+"""A discriminative score up to .02 beyond what real parts show is as good as not told apart; from .1 on plain."""
 
 WORTH, HEAVY = 0.05, 0.25
 """An error of a forecaster within 5 % of that from real windows is as good; from 25 % on the loss is heavy."""
@@ -91,6 +91,8 @@ def unknowns(result: SeriesEvaluation) -> list[str]:
 
 def tone_of(one: SeriesMetric) -> Tone | None:
     """How an error stands to its floors; None without any."""
+    if one.name == "discriminative":
+        return _tone_of_telling(one)
     redrawn, halves = one.at("redrawn"), one.at("halves")
     if redrawn is None and halves is None:
         return None
@@ -128,13 +130,17 @@ def _floors(one: SeriesMetric) -> str:
     return ", ".join(f"{names[f.name]}: {written(one, f.value)}" for f in one.floors if f.name in names)
 
 
+def _tone_of_telling(one: SeriesMetric) -> Tone:
+    floor = max((f.value for f in one.floors if f.name in ("chance", "halves")), default=0.0)
+    low = one.value - 2 * (one.spread or 0.0) - floor
+    return "good" if low <= TOLD else "bad" if low > PLAIN else "warn"
+
+
 def _telling(result: SeriesEvaluation) -> Finding | None:
     one = result.metrics.get("discriminative")
     if one is None:
         return None
-    floor = max((f.value for f in one.floors if f.name in ("chance", "halves")), default=0.0)
-    low = one.value - 2 * (one.spread or 0.0) - floor
-    tone: Tone = "good" if low <= TOLD else "bad" if low > PLAIN else "warn"
+    tone = _tone_of_telling(one)
     text = {
         "good": "A small recurrent network cannot tell synthetic windows from real ones",
         "warn": "A small recurrent network tells synthetic windows from real ones more often than chance",

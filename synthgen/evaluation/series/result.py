@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from synthgen.evaluation.result import GateResult, SetSummary
-from synthgen.evaluation.series.measure import SeriesMetric
+from synthgen.evaluation.series.measure import FLOORS, SeriesMetric, percent, plain
 
-HEADLINES = ("discriminative", "context_fid", "spectrum", "copies", "exact_copies")
+HEADLINES = ("context_fid", "discriminative", "spectrum", "copies")
 """Figures that sum it up."""
 
 
@@ -41,8 +41,9 @@ class SeriesEvaluation:
 
     @property
     def headline(self) -> str:
-        """A few sentences that sum it up."""
-        return " ".join(one.sentence for name, one in self.metrics.items() if name in HEADLINES[:3])
+        """One sentence with the figures that sum it up."""
+        known = [one for name, one in self.metrics.items() if name in HEADLINES] or list(self.metrics.values())[:2]
+        return "; ".join(f"{one.title} {_written(one, one.value)}{_first(one)}" for one in known) + "."
 
     @property
     def reference(self) -> str:
@@ -62,6 +63,14 @@ class SeriesEvaluation:
             "metrics": {name: metric.to_dict() for name, metric in self.metrics.items()},
             "headline": self.headline,
         }
+
+
+def _written(one: SeriesMetric, value: float) -> str:
+    return percent(value) if one.share else plain(value)
+
+
+def _first(one: SeriesMetric) -> str:
+    return f" ({FLOORS[one.floors[0].name]}: {_written(one, one.floors[0].value)})" if one.floors else ""
 
 
 def ranking(results: Sequence[SeriesEvaluation]) -> str | None:
