@@ -24,6 +24,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -126,9 +127,13 @@ def interpolated(values: np.ndarray) -> np.ndarray:
     return found
 
 
-def imputation(model: SeriesModel, preset: str, draws: int, seed: int) -> dict[str, Any]:
-    """Errors in deviations of each channel in the training part, a mean over all channels; one recording."""
+def imputation(model: SeriesModel, preset: str, draws: int, most: int, seed: int) -> dict[str, Any]:
+    """Errors in deviations of each channel in the training part, a mean over all channels; one recording.
+
+    most: steps of the test part that are used, its first ones.
+    """
     train, data = values_of(part(model, preset, "train")), part(model, preset, "test")
+    data = replace(data, frame=data.frame.iloc[:most], offsets=np.minimum(data.offsets, most))
     truth = values_of(data)
     scale, hours = np.nanstd(train, axis=0), np.arange(len(train) + len(truth)) % 24
     by_hour = np.stack([np.nanmean(train[hours[: len(train)] == hour], axis=0) for hour in range(24)])
@@ -293,7 +298,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("benchmark-series-completion"))
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     parser.add_argument("--only", nargs="+", default=["missing", "imputation", "forecast", "seams"], metavar="PART")
-    parser.add_argument("--draws", type=int, default=31)
+    parser.add_argument("--draws", type=int, default=16)
+    parser.add_argument("--most", type=int, default=10**9, help="steps to impute in [all of the test part]")
     parser.add_argument("--known", type=int, default=16)
     parser.add_argument("--count", type=int, default=128, help="windows to forecast")
     parser.add_argument("--sequences", type=int, default=32, help="continuations")
@@ -308,7 +314,7 @@ def main() -> None:
     air, ett = "air-quality", "etth1"
     parts: dict[str, tuple[str, Callable[[SeriesModel], dict[str, Any]]]] = {
         "missing": (air, lambda model: missing(model, air, 2000, one.seed)),
-        "imputation": (air, lambda model: imputation(model, air, one.draws, one.seed)),
+        "imputation": (air, lambda model: imputation(model, air, one.draws, one.most, one.seed)),
         "forecast": (ett, lambda model: forecast(model, ett, one.known, one.count, one.draws, one.seed)),
         "seams": (ett, lambda model: seams(model, ett, one.sequences, one.length, one.seeds, one.seed)),
     }
