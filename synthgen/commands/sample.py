@@ -71,7 +71,9 @@ def sample(
     ] = None,
     class_: Annotated[
         list[str] | None,
-        typer.Option("--class", metavar="NAME", help="Only this class; repeatable [default: all, balanced]."),
+        typer.Option(
+            "--class", metavar="NAME", help="This class; repeatable [default: all, balanced; series: as in the data]."
+        ),
     ] = None,
     where: Annotated[
         list[str] | None,
@@ -86,14 +88,14 @@ def sample(
     ] = None,
     draws: Annotated[
         int | None,
-        typer.Option("--draws", min=1, metavar="N", help="Completions of each row, sequence [default: 1]."),
+        typer.Option("--draws", min=1, metavar="N", help="Completions of each [default: 1; for quantiles 100]."),
     ] = None,
     allow_missing: Annotated[
         bool, typer.Option("--allow-missing", help="Completed cells may stay missing, as often as in the data.")
     ] = False,
     quantiles: Annotated[
         str | None,
-        typer.Option("--quantiles", metavar="LIST", help="Series: 0.1,0.5,0.9 of the draws, not these."),
+        typer.Option("--quantiles", metavar="LIST", help="Series: 0.1,0.5,0.9 of the draws, in place of them."),
     ] = None,
     length: Annotated[
         int | None, typer.Option("--length", metavar="N", help="Series: steps of each, also beyond the window.")
