@@ -52,7 +52,9 @@ def _in_kind(steps: Steps, channel: str, column: ColumnSchema, name: str) -> obj
     if column.kind == "number":
         return pd.Series(values)
     if column.kind == "constant":
-        return pd.Series([None if np.isnan(one) else str(one) for one in values.tolist()], dtype=object)
+        return pd.Series(
+            [None if np.isnan(one) else repr(one).removesuffix(".0") for one in values.tolist()], dtype=object
+        )
     odd = ~np.isnan(values) & (values % 1 != 0)
     if odd.any():
         raise UsageError(f"{name}, channel '{channel}': {values[odd][0]} where whole numbers belong")

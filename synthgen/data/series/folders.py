@@ -11,7 +11,7 @@ import numpy as np
 
 from synthgen.config.series import SeriesDataConfig
 from synthgen.config.tables import TableDataConfig
-from synthgen.data.series.sources import sequence_files
+from synthgen.data.series.sources import is_made, sequence_files
 from synthgen.data.tables.raw import Column, RawTable, TextColumn, TypedColumn
 from synthgen.data.tables.reading import open_table
 from synthgen.errors import StoppedError, UsageError
@@ -69,10 +69,11 @@ def folder_table(
     labels = [file.parent.name for file in files]
     stems = [file.relative_to(path).as_posix().split(".")[0] for file in files]
     settings: dict[str, Any] = {}
-    if config.id is None and FILE not in names:
+    made = is_made(path)  # shards, which hold many sequences each
+    if not made and config.id is None and FILE not in names:
         columns.insert(0, _repeated(FILE, stems, counts))
         settings["id"] = FILE
-    if nested and config.label is None and CLASS not in names:
+    if not made and nested and config.label is None and CLASS not in names:
         columns.insert(0, _repeated(CLASS, labels, counts))
         settings["label"] = CLASS
     lines = [table.lines for table in tables]

@@ -16,7 +16,7 @@ from synthgen.data.series.known import KNOWN_SERIES
 from synthgen.data.series.schema import SeriesData, SeriesSchema
 from synthgen.data.series.sequences import Steps
 from synthgen.data.series.sines import sines
-from synthgen.data.series.sources import is_made, sequence_files
+from synthgen.data.series.sources import archives_in, is_made, sequence_files
 from synthgen.data.series.splitting import PARTS, split_steps
 from synthgen.data.series.wholes import Whole, from_arrays, from_table, table_config
 from synthgen.data.tables.frames import from_pandas
@@ -116,11 +116,16 @@ def read_whole(
         path = known.path()
     if path.is_dir():
         path = _inside(path)
+    archives = archives_in(path) if path.is_dir() and is_made(path) else []
+    if archives:
+        shards = [read_array_parts(shard) for shard in archives]
+        return from_arrays([part for parts, _ in shards for part in parts], config, schema, str(path), shards[0][1])
     if path.is_dir():
         table, folder = folder_table(path, config, reporter, should_stop)
         box = [table]
         del table
-        return from_table(box, config.model_copy(update=folder), schema, reporter, should_stop, form="folder")
+        form = "folder" if folder else None
+        return from_table(box, config.model_copy(update=folder), schema, reporter, should_stop, form)
     if path.name.lower().endswith(".npz"):
         if not path.is_file():
             raise UsageError(f"there is no file {path}")
@@ -132,15 +137,11 @@ def read_whole(
 
 def _inside(path: Path) -> Path:
     """The file that a folder of ours holds, or the folder itself when it holds a file for each sequence."""
-    if is_made(path) or len(sequence_files(path)) < 2:
-        held = sorted(child for child in path.iterdir() if child.name.lower().endswith(".npz"))
-        tables = sequence_files(path)
-        if len(tables) == 1:
-            return tables[0]
-        if len(held) == 1:
-            return held[0]
-        if not tables:
-            raise UsageError(f"{path} is a folder without series", "a file for each sequence, or one npz, is expected")
+    tables, archives = sequence_files(path), archives_in(path)
+    if len(tables) + len(archives) == 1:
+        return [*tables, *archives][0]
+    if not tables and not (archives and is_made(path)):
+        raise UsageError(f"{path} is a folder without series", "a file for each sequence, or one npz, is expected")
     return path
 
 

@@ -19,21 +19,22 @@ _MANIFEST = "manifest.json"
 def is_series(source: str | Path) -> bool:
     """Whether `source` means series: a known name, an npz of real numbers (N, L, C), a folder of several tables.
 
-    A folder that `synthgen sample` wrote with a model of series is one, too. A single CSV or Parquet file is a table
+    What `synthgen sample` wrote with a model of series is one, too. Any other single CSV or Parquet file is a table
     unless the settings say otherwise.
     """
     path = Path(str(source)).expanduser()
     if path.is_dir():
         return is_made(path) or len(sequence_files(path)) >= 2
     if path.is_file():
-        return path.suffix.lower() == ".npz" and _holds_series(path)
+        return is_made(path) or (path.suffix.lower() == ".npz" and _holds_series(path))
     return str(source) in KNOWN_SERIES
 
 
-def is_made(folder: Path) -> bool:
-    """Whether `synthgen sample` wrote this folder with a model of series."""
+def is_made(path: Path) -> bool:
+    """Whether `synthgen sample` wrote this file or folder with a model of series: its manifest says so."""
+    beside = path / _MANIFEST if path.is_dir() else path.with_name(f"{path.name}.{_MANIFEST}")
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text("utf-8"))
+        manifest = json.loads(beside.read_text("utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(manifest, dict) and manifest.get("modality") == "series"
@@ -54,6 +55,11 @@ def sequence_files(folder: Path) -> list[Path]:
         return found if all(any(inner.iterdir()) for inner in folders) else []
     others = [child for child in files if child not in found and child.suffix not in (".json", ".md", ".html", ".txt")]
     return [] if folders or others else found
+
+
+def archives_in(folder: Path) -> list[Path]:
+    """The npz files in a folder, or in the folder `data` of shards; sorted."""
+    return sorted(folder.glob("*.npz")) or sorted((folder / "data").glob("*.npz"))
 
 
 def _holds_series(path: Path) -> bool:

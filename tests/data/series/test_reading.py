@@ -280,3 +280,28 @@ def test_settings_that_mean_series() -> None:
     assert not wants_series(["data.window=24", "modality=tables"])
     assert not wants_series(["data.drop=[a]", "model.width=32"])
     assert not wants_series([])
+
+
+def test_what_sampling_writes_is_read(tmp_path: Path) -> None:
+    from synthgen.data.series.sources import is_series
+
+    schema = series_from_frame(wide(b=5)).schema
+    made = pd.concat([wide(b=5).assign(sequence=number) for number in (1, 2)])
+    manifest = '{"modality": "series"}'
+    made.to_csv(tmp_path / "a.csv", index=False)
+    assert not is_series(tmp_path / "a.csv")
+    (tmp_path / "a.csv.manifest.json").write_text(manifest)
+    assert is_series(tmp_path / "a.csv")
+    for shards in ("tables", "arrays"):
+        folder = tmp_path / shards / "data"
+        folder.mkdir(parents=True)
+        (folder.parent / "manifest.json").write_text(manifest)
+        for number in range(2):
+            if shards == "tables":
+                made.assign(sequence=made["sequence"] + 2 * number).to_csv(folder / f"{number}.csv", index=False)
+            else:
+                np.savez(folder / f"{number}.npz", X=np.full((2, 200, 2), 5.0), lengths=np.array([200, 200]))
+        data = read_series(folder.parent, schema=schema)
+        assert is_series(folder.parent) and data.lengths.tolist() == [200] * 4
+        assert (data.frame["b"] == "5").all()
+        assert len(read_series(folder.parent)) == 4
