@@ -116,7 +116,7 @@ def _is_odd(x: np.ndarray) -> bool:
     ordered = ndtr((np.sort(x) - x.mean()) / x.std())
     above = (np.arange(len(x)) + 1) / len(x)
     distance = max(float((above - ordered).max()), float((ordered - above).max()) + 1 / len(x))
-    return distance > _ODD + 1.5 / len(x) ** 0.5
+    return bool(distance > _ODD + 1.5 / len(x) ** 0.5)
 
 
 def _knots(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
