@@ -71,8 +71,8 @@ def test_the_command_prints_figures_and_gates(cli: Any, files: Path, tmp_path: P
     metrics = ["--metrics", "spectrum,marginals,copies", "--seeds", "2", "--no-cache"]
     out = tmp_path / "report"
     found = cli(*words, *metrics, "--json", "--fail-if", "spectrum>1", "--out", str(out))
-    assert found.code == 3, found.err
-    document = json.loads(found.out)
+    assert found.returncode == 3, found.stderr
+    document = json.loads(found.stdout)
     assert document["gates"][0]["passed"] is False
     assert document["metrics"]["spectrum"]["floors"].keys() == {"halves", "redrawn", "later"}
     page = (out / "report.html").read_text()
@@ -82,27 +82,29 @@ def test_the_command_prints_figures_and_gates(cli: Any, files: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("given", "told"),
     [
-        (["--metrics", "spectrun"], "did you mean 'spectrum'"),
-        (["--metrics", "agreement"], "has no labels"),
-        (["--features", "inception"], "--features is for images"),
-        (["--target", "heat"], "--target is for tables"),
-        (["--fail-if", "spectrum>much"], "no limit that can be read"),
-        (["--set", "data.windov=12"], "windov"),
+        ({"metrics": ["spectrun"]}, "did you mean 'spectrum'"),
+        ({"metrics": ["agreement"]}, "has no labels"),
+        ({"gates": ["spectrum>much"]}, "no limit that can be read"),
+        ({"gates": ["copies>3"]}, "a share between 0 and 1"),
+        ({"metrics": ["spectrum"], "gates": ["ks>1%"]}, "--metrics leaves out"),
     ],
 )
-def test_what_makes_no_sense_is_refused(cli: Any, files: Path, words: list[str], told: str) -> None:
-    real, fake = str(files / "real.csv"), str(files / "same.npz")
-    found = cli("evaluate", "--real", real, "--fake", fake, "--window", "12", *words)
-    assert found.code == 2
-    assert told in " ".join(found.err.split())
+def test_what_makes_no_sense_is_refused(files: Path, given: dict[str, Any], told: str) -> None:
+    real, fake = str(files / "real.csv"), [str(files / "same.npz")]
+    with pytest.raises(UsageError, match=told):
+        evaluate_series_sources(real, fake, window=12, **given)
 
 
-def test_series_flags_are_refused_for_tables(cli: Any, files: Path) -> None:
-    found = cli("evaluate", "--real", str(files / "real.csv"), "--fake", str(files / "real.csv"), "--protocol", "leaky")
-    assert found.code == 2
-    assert "--protocol is for series" in found.err
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(["--window", "12", "--features", "inception"], "--features is for images"), (["--seeds", "3"], "is for series")],
+)
+def test_flags_of_other_data_are_refused(cli: Any, files: Path, words: list[str], told: str) -> None:
+    found = cli("evaluate", "--real", files / "real.csv", "--fake", files / "real.csv", *words)
+    assert found.returncode == 2
+    assert told in " ".join(found.stderr.split())
 
 
 def test_whole_numbers_may_be_broken_in_what_others_made(tmp_path: Path) -> None:
