@@ -74,7 +74,7 @@ def test_arrays_and_summary_agree(folder: Path) -> None:
     np.testing.assert_allclose(arrays["shap_pieces"].sum(1), shares, rtol=1e-4, atol=1e-4)
     made = load_file(folder / "trajectory.safetensors")
     np.testing.assert_array_equal(made["x"][-1], arrays["x0"])
-    assert len(made["x0_hat"]) == summary["trajectory"]["rows"] == 9  # Heun in 5 steps
+    assert len(made["x0_hat"]) == summary["trajectory"]["rows"] >= summary["sampler_steps"] == 5
     maps = load_file(folder / "attention.safetensors")["maps"]
     np.testing.assert_allclose(maps.sum(-1), 1.0, rtol=1e-4)
 
