@@ -10,7 +10,7 @@ import numpy as np
 
 from synthgen.config.series import SeriesDataConfig, window_for
 from synthgen.data.series.calendar import calendar_of, calendar_values
-from synthgen.data.series.coding import Coding, fill_in, fit_coding
+from synthgen.data.series.coding import Coding, fill_in, fit_coding, mark_copies
 from synthgen.data.series.decoding import decode_arrays, decode_frame, decoded_table
 from synthgen.data.series.encoded import EncodedSeries
 from synthgen.data.series.framing import Frameworks, draw
@@ -35,9 +35,10 @@ __all__ = ["EncodedSeries", "Frameworks", "Part", "SeriesCodec"]
 class SeriesCodec:
     """The windows of series as arrays (L, D) that a network learns.
 
-    schema: the columns. window: steps L. parts: the meaning of the dimensions; constants have none. dimensions: D.
-    classes: names of the classes, () without. codings: of channels and covariates, by name. gap: the scaler of the
-    logarithm of the time between steps, of irregular times. beginnings: see `synthgen.data.series.laws`.
+    schema: the columns. window: steps L. parts: the meaning of the dimensions; constants and copies have none.
+    dimensions: D. classes: names of the classes, () without. codings: of channels and covariates, by name. gap: the
+    scaler of the logarithm of the time between steps, of irregular times. beginnings: see
+    `synthgen.data.series.laws`.
     """
 
     schema: SeriesSchema
@@ -59,6 +60,7 @@ class SeriesCodec:
         window = window_for(config.window, int(data.lengths.max(initial=1)), len(data))
         names = (*schema.channels, *schema.static)
         codings = {name: fit_coding(schema.table[name], frame[name], config.scaling) for name in names}
+        codings = mark_copies(codings, frame, schema.channels)
         gap = None
         calendar: tuple[str, ...] = ()
         if schema.time is not None:
@@ -106,14 +108,19 @@ class SeriesCodec:
         if part.role == "gap":
             assert self.gap is not None
             return self.gap.encode(_log_gaps(times_of(data), data.offsets))[:, None]
-        if part.name not in data.frame:
+        names = [part.name, *(name for name, one in self.codings.items() if one.copy_of == part.name)]
+        names = [name for name in names if name in data.frame]
+        if not names:
             return np.full((data.steps, part.stop - part.start), np.nan)
         if part.role == "label":
             codes = to_codes(data.frame[part.name], self.classes)
             hot = np.where(codes[:, None] == np.arange(len(self.classes)), 1.0, -1.0)
             hot[codes < 0] = np.nan
             return hot
-        return self.codings[part.name].encode(data.frame[part.name])
+        z = self.codings[names[0]].encode(data.frame[names[0]])
+        for name in names[1:]:  # of a partial file, a copy tells what its original lacks
+            z = np.where(np.isnan(z), self.codings[name].encode(data.frame[name]), z)
+        return z
 
     def encode_partial(
         self, data: SeriesData, *, allow_missing: bool

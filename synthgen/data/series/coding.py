@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +23,8 @@ class Coding:
     """How one channel or covariate is written into a window.
 
     scaler: of numbers. levels: of categories and booleans. constant: the only text of a constant, None for one without
-    values; number: what `SeriesCodec.arrays` shows for it.
+    values; number: what `SeriesCodec.arrays` shows for it. copy_of: the channel that this one repeated in every step to
+    learn from; it is not learned, but written as that one is: two that differ in their last digit give a sample away.
     """
 
     column: ColumnSchema
@@ -29,11 +32,12 @@ class Coding:
     levels: tuple[str, ...] = ()
     constant: str | None = None
     number: float = np.nan
+    copy_of: str | None = None
 
     @property
     def width(self) -> int:
-        """Dimensions: none for constants, one for numbers and booleans, one per level of a category."""
-        if self.column.kind == "constant":
+        """Dimensions: none for constants and copies, one for numbers and booleans, one per level of a category."""
+        if self.column.kind == "constant" or self.copy_of is not None:
             return 0
         return len(self.levels) if self.column.kind == "category" else 1
 
@@ -91,6 +95,23 @@ def fit_coding(column: ColumnSchema, values: pd.Series, scaling: str) -> Coding:
             return Coding(column, Scaler("standard", 0.0, 1.0, 0.0, 0.0))
         return Coding(column, fit_scaler(present, scaling, whole=column.kind == "integer"))
     return Coding(column, levels=levels_of(column))
+
+
+def mark_copies(codings: dict[str, Coding], frame: pd.DataFrame, channels: Sequence[str]) -> dict[str, Coding]:
+    """The same codings, with `copy_of` where a channel of numbers equals an earlier one, missing cells included."""
+    first: dict[tuple[str, bytes], str] = {}
+    found = dict(codings)
+    for name in channels:
+        coding = codings[name]
+        if coding.scaler is None or coding.scaler.low == coding.scaler.high:
+            continue
+        values = numbers_of(frame[name], coding.column)
+        values = np.where(np.isnan(values), np.nan, values + 0.0)  # one bit pattern for NaN and for zero
+        key = (coding.column.kind, hashlib.sha256(values.tobytes()).digest())
+        original = first.setdefault(key, name)
+        if original != name:
+            found[name] = replace(coding, copy_of=original)
+    return found
 
 
 def fill_in(z: np.ndarray, offsets: np.ndarray, *, hold: bool) -> np.ndarray:

@@ -29,7 +29,7 @@ def decode_arrays(codec: SeriesCodec, x: torch.Tensor, lengths: np.ndarray, *, c
     found = np.full((*steps.shape[:2], len(codec.schema.channels)), np.nan)
     by_name = {part.name: part for part in codec.parts if part.role == "channel"}
     for place, name in enumerate(codec.schema.channels):
-        z, gone = _cells(rows, by_name.get(name))
+        z, gone = _cells(rows, by_name.get(codec.codings[name].copy_of or name))
         found[valid, place] = codec.codings[name].numbers(z, gone, clip=clip)
     return found
 
@@ -71,8 +71,9 @@ def decode_frame(
         elif name == schema.id:
             found[name] = make_ids(column, keys, seed, lengths)
         elif name in codec.codings:
-            whole = name in schema.static  # one value for each sequence, from all of its steps
-            z, gone = _of_sequence(steps, valid, by_name.get(name)) if whole else _cells(rows, by_name.get(name))
+            part = by_name.get(codec.codings[name].copy_of or name)
+            # One value for each sequence comes from all of its steps.
+            z, gone = _of_sequence(steps, valid, part) if name in schema.static else _cells(rows, part)
             found[name] = codec.codings[name].decode(z, gone, clip=clip)
         elif name == schema.label:
             found[name] = from_codes(_of_sequence(steps, valid, by_name[name])[0].argmax(1), column, codec.classes)
@@ -82,7 +83,7 @@ def decode_frame(
 
 
 def _cells(rows: np.ndarray, part: Part | None) -> tuple[np.ndarray, np.ndarray]:
-    """(values (T, width), whether missing, bool (T,)) of a part of rows (T, D); constants have no part."""
+    """(values (T, width), whether missing, bool (T,)) of a part of rows (T, D); constants have none."""
     if part is None:
         return rows[:, :0], np.zeros(len(rows), bool)
     gone = np.zeros(len(rows), bool) if part.missing is None else rows[:, part.missing] > 0

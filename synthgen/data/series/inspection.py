@@ -240,6 +240,8 @@ def _short(text: object) -> str:
 def _learned(coding: Coding) -> str:
     if coding.column.kind == "constant":
         return "repeated"
+    if coding.copy_of is not None:
+        return f"copy of {_short(coding.copy_of)}"
     if coding.scaler is not None:
         return {"standard": "standard score", "minmax": "min-max", "quantile": "normal score"}[coding.scaler.kind]
     return "true or false" if coding.column.kind == "boolean" else f"{coding.width} levels"

@@ -45,6 +45,7 @@ def _coding_to_dict(coding: Coding) -> dict[str, Any]:
         "levels": list(coding.levels),
         "constant": coding.constant,
         "number": None if np.isnan(coding.number) else coding.number,
+        "copy_of": coding.copy_of,
     }
 
 
@@ -85,6 +86,7 @@ def _from_parts(values: dict[str, Any], tensors: dict[str, np.ndarray]) -> Serie
     codings = {}
     for place, given in enumerate(values["codings"]):
         coding = _coding(schema, given, tensors.get(f"{place}.values"), tensors.get(f"{place}.scores"))
+        _check_copy(coding, schema, codings)
         codings[coding.column.name] = coding
     if list(codings) != [*schema.channels, *schema.static]:
         raise ValueError("codings that do not fit the columns")
@@ -120,7 +122,18 @@ def _coding(
         raise ValueError(f"levels that do not fit the column '{column.name}'")
     constant = None if given["constant"] is None else str(given["constant"])
     number = np.nan if given["number"] is None else float(given["number"])
-    return Coding(column, scaler, levels, constant, number)
+    copy_of = None if given.get("copy_of") is None else str(given["copy_of"])
+    return Coding(column, scaler, levels, constant, number, copy_of)
+
+
+def _check_copy(coding: Coding, schema: SeriesSchema, earlier: dict[str, Coding]) -> None:
+    """A copy is a channel of numbers like an earlier one that is no copy."""
+    if coding.copy_of is None:
+        return
+    original = earlier.get(coding.copy_of)
+    fits = original is not None and original.copy_of is None and original.column.kind == coding.column.kind
+    if not fits or coding.scaler is None or not {coding.column.name, coding.copy_of} <= set(schema.channels):
+        raise ValueError(f"a copy that does not fit the column '{coding.column.name}'")
 
 
 def _scaler(given: dict[str, Any], values: np.ndarray | None, scores: np.ndarray | None) -> Scaler:
