@@ -25,7 +25,7 @@ def lagged_sums(values: np.ndarray, lags: int) -> np.ndarray:
     found = np.empty((values.shape[2], lags + 1, 6))
     for lag in range(lags + 1):
         (x, xx, a), (y, yy, b) = (
-            (one[:, part] for one in (filled, squares, count)) for part in (slice(0, length - lag), slice(lag, length))
+            [one[:, part] for one in (filled, squares, count)] for part in (slice(0, length - lag), slice(lag, length))
         )
         for place, (one, other) in enumerate(((a, b), (x, b), (a, y), (xx, b), (a, yy), (x, y))):
             found[:, lag, place] = np.einsum("nlc,nlc->c", one, other)
