@@ -24,9 +24,8 @@ def lagged_sums(values: np.ndarray, lags: int) -> np.ndarray:
     squares, length = filled**2, values.shape[1]
     found = np.empty((values.shape[2], lags + 1, 6))
     for lag in range(lags + 1):
-        (x, xx, a), (y, yy, b) = (
-            [one[:, part] for one in (filled, squares, count)] for part in (slice(0, length - lag), slice(lag, length))
-        )
+        x, xx, a = (one[:, : length - lag] for one in (filled, squares, count))
+        y, yy, b = (one[:, lag:] for one in (filled, squares, count))
         for place, (one, other) in enumerate(((a, b), (x, b), (a, y), (xx, b), (a, yy), (x, y))):
             found[:, lag, place] = np.einsum("nlc,nlc->c", one, other)
     return found
