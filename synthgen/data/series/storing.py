@@ -83,7 +83,7 @@ def _from_parts(values: dict[str, Any], tensors: dict[str, np.ndarray]) -> Serie
     schema = SeriesSchema.from_dict(values["schema"])
     window = _whole(values["window"], 1, _LONGEST)
     classes = tuple(map(str, values["classes"]))
-    codings = {}
+    codings: dict[str, Coding] = {}
     for place, given in enumerate(values["codings"]):
         coding = _coding(schema, given, tensors.get(f"{place}.values"), tensors.get(f"{place}.scores"))
         _check_copy(coding, schema, codings)
