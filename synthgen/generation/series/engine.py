@@ -39,8 +39,8 @@ class SeriesRecipe:
     block_size: windows computed together. eta: share of fresh noise of ddim.
     """
 
-    sampler: str = "heun"
-    steps: int = 18
+    sampler: str = "dpm++2m"
+    steps: int = 36
     eta: float = 0.0
     guidance_scale: float = 1.0
     block_size: int = 128
