@@ -15,14 +15,16 @@ if TYPE_CHECKING:
     from synthgen.downstream.series.result import SeriesAugmentation
     from synthgen.downstream.tables.result import TableAugmentation
     from synthgen.evaluation.result import Evaluation
+    from synthgen.evaluation.series.result import SeriesEvaluation
     from synthgen.evaluation.tables.result import TableEvaluation
     from synthgen.generation.model import Model
+    from synthgen.generation.series.model import SeriesModel
     from synthgen.generation.tables.model import TableModel
 
 
 def evaluate(
     real: str | Path,
-    fake: str | Path | Model | TableModel,
+    fake: str | Path | Model | TableModel | SeriesModel,
     *,
     count: int | None = None,
     features: str | Path = "domain",
@@ -31,25 +33,51 @@ def evaluate(
     holdout: Literal["half", "test"] = "half",
     test: str | Path | None = None,
     target: str | None = None,
+    window: int | None = None,
+    protocol: Literal["honest", "leaky"] | None = None,
+    seeds: int = 5,
     seed: int = 0,
     cache: bool = True,
     device: str = "auto",
     reporter: Reporter | None = None,
-) -> Evaluation | TableEvaluation:
-    """Measure synthetic images, or rows of a table, against real ones.
+) -> Evaluation | TableEvaluation | SeriesEvaluation:
+    """Measure synthetic images, rows of a table, or series against real ones.
 
-    Tables: test names real rows that no generator saw, target the column that models are trained to predict; features,
-    holdout and cache are for images. See `synthgen.evaluation.tables.comparing.evaluate_table_sources` and
+    Series: window, protocol and seeds are theirs, and a window makes a CSV file a recording; test names series that no
+    generator saw. See `synthgen.evaluation.series.comparing.evaluate_series_sources`. Tables: test names real rows that
+    no generator saw, target the column that models are trained to predict; see
+    `synthgen.evaluation.tables.comparing.evaluate_table_sources`. features and holdout are for images; see
     `synthgen.evaluation.comparing.evaluate_sources`.
 
     fake: images (a folder, npz, IDX, parquet, webdataset), a table, a run, or a model (2,000 images or as many rows as
     it learned are drawn in memory unless `count` says otherwise). gates: such as `fid>30`; the result's `gates` say
-    which were met. holdout: which real images the floor is made of. cache: keep features in the user's cache. Raises
-    UsageError for what cannot be compared.
+    which were met. holdout: which real images the floor is made of. cache: keep features and encoders in the user's cache.
+    Raises UsageError for what cannot be compared.
     """
     from synthgen.data.tables import is_table
     from synthgen.evaluation.comparing import evaluate_sources
+    from synthgen.evaluation.series.choosing import means_series
 
+    if means_series(str(real), [_source(fake)], window=window):
+        from synthgen.evaluation.series.comparing import evaluate_series_sources
+
+        _refuse({"target": target}, "tables")
+        return evaluate_series_sources(
+            str(real),
+            [_source(fake)],
+            protocol=protocol,
+            window=window,
+            test=None if test is None else str(test),
+            count=count,
+            metrics=metrics,
+            gates=gates,
+            seed=seed,
+            seeds=seeds,
+            device=device,
+            cache=cache,
+            reporter=reporter,
+        ).results[0]
+    _refuse({"protocol": protocol}, "series")
     if is_table(real):
         from synthgen.evaluation.tables.comparing import evaluate_table_sources
 
@@ -227,6 +255,6 @@ def _refuse(arguments: dict[str, object], of: str) -> None:
         raise UsageError(f"{', '.join(given)}: for {of} only")
 
 
-def _source(data: str | Path | Model | TableModel) -> str:
+def _source(data: str | Path | Model | TableModel | SeriesModel) -> str:
     """The text that the command line would have: a place of data, or the checkpoint of a model."""
     return str(data) if isinstance(data, (str, Path)) else str(data.path)

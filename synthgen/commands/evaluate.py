@@ -150,8 +150,9 @@ def evaluate(
     with command_console(json=json, quiet=quiet, color=color) as console, stoppable() as stop:
         if out is not None:
             check_output(out, force=force)
-        from synthgen.commands.evaluate_series import evaluate_sequences, means_series
+        from synthgen.commands.evaluate_series import evaluate_sequences
         from synthgen.data.tables import is_table
+        from synthgen.evaluation.series.choosing import means_series
 
         if means_series(real, fake, set_ or (), window):
             refuse({**{k: v for k, v in of_images.items() if k != "--no-cache"}, "--target": target}, "series")

@@ -16,38 +16,6 @@ if TYPE_CHECKING:
     from synthgen.evaluation.series.result import SeriesEvaluation
 
 
-def means_series(real: str, fakes: Sequence[str], overrides: Sequence[str], window: int | None) -> bool:
-    """Whether this is about series: by --real, by what made --fake, or by what the settings say.
-
-    A single CSV or Parquet file may be a table or a recording.
-    """
-    from synthgen.config.modalities import wants_series
-    from synthgen.data.series.sources import is_series
-    from synthgen.evaluation.sources import is_run
-    from synthgen.runs import modality_of, resolve_run
-
-    if window is not None or wants_series(overrides) or is_series(real):
-        return True
-    for one in fakes:
-        if is_run(one):
-            if modality_of(resolve_run(one)) == "series":
-                return True
-        elif is_series(one) or _made_by_ours(Path(one)):
-            return True
-    return False
-
-
-def _made_by_ours(path: Path) -> bool:
-    """Whether the manifest beside a file says that a model of series made it."""
-    import json
-
-    try:
-        found = json.loads(path.with_name(f"{path.name}.manifest.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(found, dict) and found.get("modality") == "series"
-
-
 def evaluate_sequences(
     console: Console,
     real: str,

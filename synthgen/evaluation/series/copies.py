@@ -68,14 +68,18 @@ def _deviations(parts: SeriesParts) -> np.ndarray:
     return parts.keep("deviations", compute)
 
 
-def pieces(x: np.ndarray, sequence: np.ndarray, start: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+def pieces(
+    x: np.ndarray, sequence: np.ndarray, start: np.ndarray, length: int, ends: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Every piece of `length` steps of windows (N, L, D), each place of a recording once: (P, length * D), owner (P,).
 
-    Of more than fit in memory some, evenly spread.
+    ends: int64 (N,), the windows' lengths: no piece reaches beyond. Of more than fit in memory some, evenly spread.
     """
     count = x.shape[1] - length + 1
     place = sequence[:, None] * (int(start.max(initial=0)) + x.shape[1] + 1) + start[:, None] + np.arange(count)
     _, first = np.unique(place.ravel(), return_index=True)
+    if ends is not None:
+        first = first[first % count + length <= ends[first // count]]
     most = max(1000, _MOST_CELLS // (length * x.shape[2]))
     first = first[:: -(-len(first) // most)]
     owner, offset = first // count, first % count
@@ -83,10 +87,10 @@ def pieces(x: np.ndarray, sequence: np.ndarray, start: np.ndarray, length: int) 
     return found.reshape(len(owner), -1), owner
 
 
-def _middle(x: np.ndarray, length: int) -> np.ndarray:
-    """The piece of `length` steps in the middle of each window, (N, length * D)."""
+def _middle(x: np.ndarray, ends: np.ndarray, length: int) -> np.ndarray:
+    """The piece of `length` steps in the middle of each window that goes on so long, (M, length * D)."""
     begin = (x.shape[1] - length) // 2
-    return x[:, begin : begin + length].reshape(len(x), -1)
+    return x[ends >= begin + length, begin : begin + length].reshape(-1, length * x.shape[2])
 
 
 def exact_copies(real: WindowSet, fake: WindowSet) -> np.ndarray:
@@ -96,16 +100,17 @@ def exact_copies(real: WindowSet, fake: WindowSet) -> np.ndarray:
 
 def equal_rows(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
     """bool (N,): which of `fake` (N, L, C) are among `real` (M, L, C), to six digits of a channel's largest value."""
+    found: np.ndarray = np.isin(_rows(fake, real), _rows(real, real))
+    return found
+
+
+def _rows(values: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """(N,): windows as bytes, to six digits of the largest value of `real`."""
     largest = np.nanmax(np.abs(np.where(np.isnan(real), 0.0, real)), axis=(0, 1), initial=0.0)
     scale = 10.0 ** (_DIGITS - 1) / np.where(largest > 0, largest, 1.0)
-
-    def rows(values: np.ndarray) -> np.ndarray:
-        whole = np.where(np.isnan(values), -(2.0**62), np.rint(np.nan_to_num(values) * scale)).astype(np.int64)
-        flat = np.ascontiguousarray(whole.reshape(len(whole), -1))
-        return flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1]))).ravel()
-
-    found: np.ndarray = np.isin(rows(fake), rows(real))
-    return found
+    whole = np.where(np.isnan(values), -(2.0**62), np.rint(np.nan_to_num(values) * scale)).astype(np.int64)
+    flat = np.ascontiguousarray(whole.reshape(len(whole), -1))
+    return flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1]))).ravel()
 
 
 Sides = tuple[np.ndarray, np.ndarray]
@@ -124,12 +129,17 @@ class _Search:
     threshold: float | None
     usual: np.ndarray
 
+    @property
+    def chance(self) -> float:
+        """The share that a generator that copies nothing shows: more where real windows repeat, such as dry days."""
+        return max(2 * QUANTILE, float((self.usual <= self.threshold).mean()) if self.threshold is not None else 0.0)
+
 
 def _calibrated(
     parts: SeriesParts, asked: Sides, others: Sides, among: np.ndarray, owner: np.ndarray, tag: int
 ) -> _Search:
     """asked: rows of either half; others: what they are looked for among, in the other half."""
-    if not parts.divided:
+    if not parts.divided or not all(len(one) for one in (*asked, *others)):
         return _Search(among, owner, None, np.empty(0))
     random = np.random.default_rng([parts.seeds[0], tag])
     usual = []
@@ -146,15 +156,15 @@ def _whole_search(parts: SeriesParts) -> _Search:
 
 
 def _piece_search(parts: SeriesParts, length: int) -> _Search:
-    x = parts.prepared(parts.real).x / _deviations(parts)
+    x, real = parts.prepared(parts.real).x / _deviations(parts), parts.real
 
     def of(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        found, owner = pieces(x[index], parts.real.sequence[index], parts.real.start[index], length)
+        found, owner = pieces(x[index], real.sequence[index], real.start[index], length, real.lengths[index])
         return found, index[owner]
 
     among, owner = of(np.arange(len(x)))
-    asked = (_middle(x[parts.halves[0]], length), _middle(x[parts.halves[1]], length))
-    return _calibrated(parts, asked, (of(parts.halves[0])[0], of(parts.halves[1])[0]), among, owner, 15)
+    first, second = (_middle(x[half], real.lengths[half], length) for half in parts.halves)
+    return _calibrated(parts, (first, second), (of(parts.halves[0])[0], of(parts.halves[1])[0]), among, owner, 15)
 
 
 def _measure(parts: SeriesParts) -> Found:
@@ -162,48 +172,49 @@ def _measure(parts: SeriesParts) -> Found:
     asked = cut(parts.fake, ASKED, parts.seeds[0])
     search = parts.keep("copies search", lambda: _whole_search(parts))
     found = nearest(windows_flat(parts, asked), search.among, parts.check_stop)
-    metrics = [_share("exact_copies", "exact copies", exact, parts, "are equal to a training window")]
+    repeats = parts.keep("exact chance", lambda: _repeats(parts.real)) if exact.any() else 0.0
+    metrics = [_share("exact_copies", "exact copies", exact, repeats, "are equal to a training window")]
     details: dict[str, Any] = {"pairs": _pairs(parts, asked, found), "asked": len(asked), "threshold": search.threshold}
     if search.threshold is not None:
         near = found.distance <= search.threshold
-        metrics.append(
-            _share(
-                "copies", "near copies", near, parts, "lie nearer to a training window than real windows do", len(asked)
-            )
-        )
+        text = "lie nearer to a training window than real windows do"
+        metrics.append(_share("copies", "near copies", near, search.chance, text))
         metrics.append(_nearness(found, search, len(asked)))
         details["distances"] = {"fake": _quantiles(found.distance), "real": _quantiles(search.usual)}
     length = parts.reference.values.shape[1] // 2
     if length >= 3 and parts.divided:
         moved = parts.keep("moved search", lambda: _piece_search(parts, length))
         if moved.threshold is not None:
-            x = parts.prepared(asked).x / _deviations(parts)
-            near = nearest(_middle(x, length), moved.among, parts.check_stop).distance <= moved.threshold
+            middles = _middle(parts.prepared(asked).x / _deviations(parts), asked.lengths, length)
+            near = nearest(middles, moved.among, parts.check_stop).distance <= moved.threshold
             text = (
                 f"have {length} steps in the middle that are nearer to {length} training steps anywhere than real ones"
             )
-            metrics.append(_share("shifted_copies", "near copies, moved in time", near, parts, text, len(asked)))
-    told = [one for one in metrics if one.share and one.name != "exact_copies" and one.value > _TOLD]
+            metrics.append(_share("shifted_copies", "near copies, moved in time", near, moved.chance, text))
+    told = [one for one in metrics if one.share and one.name != "exact_copies" and beyond_chance(one) > _TOLD]
     warnings = [one.sentence for one in told]
-    if exact.any() and exact.mean() > 0.001 + parts.keep("exact chance", lambda: _repeats(parts.real)):
+    if exact.any() and exact.mean() > 0.001 + repeats:
         warnings.insert(0, metrics[0].sentence)
     notes = () if len(asked) == parts.n else (f"near copies: of {len(asked):,} synthetic windows, drawn at random",)
     return Found(tuple(metrics), details, tuple(warnings), notes)
 
 
+def beyond_chance(one: SeriesMetric) -> float:
+    """A share of near copies as it would be where about one percent is chance."""
+    return one.value - max((one.floor or 0.0) - 2 * QUANTILE, 0.0)
+
+
 def _repeats(real: WindowSet) -> float:
     """How often a training window equals another one: constant stretches repeat by themselves."""
-    largest = np.nan_to_num(real.values.reshape(len(real), -1))
-    _, counts = np.unique(largest, axis=0, return_counts=True)
+    _, counts = np.unique(_rows(real.values, real.values), return_counts=True)
     return float(counts[counts > 1].sum() / len(real))
 
 
-def _share(
-    name: str, title: str, hits: np.ndarray, parts: SeriesParts, text: str, n: int | None = None
-) -> SeriesMetric:
-    n = n or parts.n
-    value = float(hits.mean()) if len(hits) else 0.0
-    floors = (Floor("chance", 2 * QUANTILE, n),) if name != "exact_copies" else (Floor("chance", 0.0, n),)
+def _share(name: str, title: str, hits: np.ndarray, chance: float, text: str) -> SeriesMetric:
+    """The share of `hits`, bool (N,). chance: that of windows that were not copied."""
+    n = len(hits)
+    value = float(hits.mean()) if n else 0.0
+    floors = (Floor("chance", chance, n),)
     sentence = f"{percent(value)} of {n:,} synthetic windows {text}{beside(floors, percent)}."
     spread = float(np.sqrt(value * (1 - value) / max(n, 1)))
     return SeriesMetric(name, title, value, n, "lower", sentence, floors, spread, (), True)

@@ -82,9 +82,9 @@ def wasserstein(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def kolmogorov(first: np.ndarray, second: np.ndarray) -> float:
-    """The largest distance of the distribution functions of two sorted samples."""
+    """The largest distance of the distribution functions of two sorted samples; 1 where one of them is empty."""
     if not len(first) or not len(second):
-        return float("nan")
+        return float("nan") if len(first) == len(second) else 1.0
     both = np.concatenate([first, second])
     one = np.searchsorted(first, both, "right") / len(first)
     other = np.searchsorted(second, both, "right") / len(second)
@@ -99,8 +99,8 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def _figures(parts: SeriesParts) -> dict[str, tuple[str, Figure, str, bool]]:
-    """name -> (title, figure, sentence, share), those that these windows have."""
+def _figures(parts: SeriesParts, side: Side) -> dict[str, tuple[str, Figure, str, bool]]:
+    """name -> (title, figure, sentence, share), those that these windows have. side: the synthetic ones."""
     found: dict[str, tuple[str, Figure, str, bool]] = {}
     if parts.space.numbers:
         found["wasserstein"] = (
@@ -123,10 +123,11 @@ def _figures(parts: SeriesParts) -> dict[str, tuple[str, Figure, str, bool]]:
             True,
         )
     gaps = parts.space.gaps
-    if gaps.any() or np.isnan(parts.fake.values[:, 0]).any():
+    holed = gaps | side.missing.astype(bool)
+    if holed.any():
         found["missing_rate"] = (
             "missing rate, difference",
-            lambda a, b: float(np.abs(a.missing - b.missing)[gaps].mean()) if gaps.any() else float(b.missing.mean()),
+            lambda a, b: float(np.abs(a.missing - b.missing)[holed].mean()),
             "Missing rates of channels differ by {value}",
             True,
         )
@@ -160,7 +161,7 @@ def _measure(parts: SeriesParts) -> Found:
 
     real, fake = side(parts.reference, "real"), side_of(parts, parts.fake)
     drawn = [_redrawn(parts, parts.fake, seed) for seed in parts.seeds]
-    figures = _figures(parts)
+    figures = _figures(parts, fake)
 
     def floors() -> dict[str, tuple[Floor, ...]]:
         again = [_redrawn(parts, parts.reference, seed) for seed in parts.seeds]
@@ -175,7 +176,8 @@ def _measure(parts: SeriesParts) -> Found:
             found[name] = tuple(one for one in some if np.isfinite(one.value))
         return found
 
-    known = parts.keep(f"marginal floors {' '.join(figures)}", floors)
+    holed = np.flatnonzero(fake.missing).tolist()  # which channels a missing rate is the mean of
+    known = parts.keep(f"marginal floors {' '.join(figures)} {holed}", floors)
     metrics = []
     for name, (title, figure, text, share) in figures.items():
         value = figure(real, fake)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import platform
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from synthgen import __version__
 from synthgen.evaluation.page_pieces import STYLE as PIECES
@@ -57,10 +59,19 @@ _TILES = ("context_fid", "correlational", "discriminative", "predictive", "spect
 def write_report(out: Path, compared: Compared, *, command_line: str = "", force: bool = False) -> Path:
     """Write `report.html` and `evaluation.json` into the folder `out`; returns the page's path."""
     prepare_output(out, force=force)
-    document = {"schema_version": 1, **compared.to_dict()}
-    atomic_write(out / DOCUMENT, json.dumps(document, indent=1, ensure_ascii=False).encode())
+    document = _finite({"schema_version": 1, **compared.to_dict()})
+    atomic_write(out / DOCUMENT, json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False).encode())
     atomic_write(out / REPORT, render(compared, command_line=command_line).encode())
     return out / REPORT
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: what could not be computed is null."""
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def render(compared: Compared, *, command_line: str = "") -> str:

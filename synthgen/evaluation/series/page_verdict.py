@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from synthgen.evaluation.series.copies import beyond_chance
 from synthgen.evaluation.series.measure import SeriesMetric, percent, plain
 from synthgen.evaluation.series.result import SeriesEvaluation
 from synthgen.html import Markup, details, escape, group
@@ -26,7 +27,8 @@ _RULES = (
     "where that and the error between two real parts are both exceeded. Telling apart: good up to a score of "
     f"{TOLD:g} beyond the greater of chance and two real parts, bad from {PLAIN:g} on. Worth: good within "
     f"{100 * WORTH:g} % of what real windows give, bad from {100 * HEAVY:g} % on. Copies: about one percent of near "
-    f"copies is chance; worth a look from {100 * COPIED:g} % on, bad from {100 * MANY:g} % on. A figure whose value "
+    f"copies is chance (more where real windows repeat one another, which is taken off); worth a look from "
+    f"{100 * COPIED:g} % on, bad from {100 * MANY:g} % on. A figure whose value "
     "minus two deviations over seeds keeps the limit counts as keeping it."
 )
 
@@ -90,9 +92,11 @@ def unknowns(result: SeriesEvaluation) -> list[str]:
 
 
 def tone_of(one: SeriesMetric) -> Tone | None:
-    """How an error stands to its floors; None without any."""
+    """How an error stands to its floors; None without any, and of figures that are no errors."""
     if one.name == "discriminative":
         return _tone_of_telling(one)
+    if one.better != "lower":
+        return None
     redrawn, halves = one.at("redrawn"), one.at("halves")
     if redrawn is None and halves is None:
         return None
@@ -202,9 +206,9 @@ def _copies(result: SeriesEvaluation) -> Finding | None:
     known = [result.metrics[name] for name in ("exact_copies", "copies", "shifted_copies") if name in result.metrics]
     if not known:
         return None
-    worst = max((one.value for one in known if one.name != "exact_copies"), default=0.0)
+    worst = max((beyond_chance(one) for one in known if one.name != "exact_copies"), default=0.0)
     exact = result.metrics.get("exact_copies")
-    equal = 0.0 if exact is None else exact.value
+    equal = 0.0 if exact is None else exact.value - (exact.floor or 0.0)
     tone: Tone = "bad" if worst > MANY or equal > 0.05 else "warn" if worst > COPIED or equal > 0.001 else "good"
     told = "; ".join(f"{one.title} {percent(one.value)}" for one in known)
     text = {

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+import synthgen
 from synthgen.errors import UsageError
 from synthgen.evaluation.cache import ArrayCache
 from synthgen.evaluation.series.comparing import METRICS, check_metrics, evaluate_series_sources, evaluate_windows
-from synthgen.evaluation.series.page import render
-from synthgen.evaluation.series.page_verdict import verdict
+from synthgen.evaluation.series.measure import Floor, SeriesMetric
+from synthgen.evaluation.series.page import render, write_report
+from synthgen.evaluation.series.page_verdict import tone_of, verdict
+from synthgen.evaluation.series.result import SeriesEvaluation
 from synthgen.evaluation.series.scores import encoder_of
 from tests.evaluation.series.conftest import MakeParts, autoregressive, recording_windows, window_set
 
@@ -107,6 +110,16 @@ def test_flags_of_other_data_are_refused(cli: Any, files: Path, words: list[str]
     assert told in " ".join(found.stderr.split())
 
 
+def test_python_calls_it_alike(files: Path) -> None:
+    found = synthgen.evaluate(
+        files / "real.csv", files / "noise.npz", window=12, metrics=["spectrum"], seeds=2, gates=["spectrum>1"]
+    )
+    assert isinstance(found, SeriesEvaluation)
+    assert found.seeds == (0, 1)
+    assert found.gates[0].passed is False
+    assert "spectral distance" in found.headline
+
+
 def test_whole_numbers_may_be_broken_in_what_others_made(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     values = np.column_stack([random.integers(0, 9, 400), random.random(400).round(3)])
@@ -116,6 +129,28 @@ def test_whole_numbers_may_be_broken_in_what_others_made(tmp_path: Path) -> None
         str(tmp_path / "real.csv"), [str(tmp_path / "fake.npz")], window=8, metrics=["marginals"], cache=False
     )
     assert found.results[0].metrics["ks"].value > 0.05
+
+
+def test_better_than_the_floor_is_not_off() -> None:
+    floors = (Floor("halves", 0.90, 50),)
+    one = SeriesMetric("agreement", "label agreement", 0.95, 100, "higher", "", floors, 0.001, (), True)
+    assert tone_of(one) is None
+
+
+def test_the_document_has_no_nan(files: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "none.npz", X=np.full((60, 12, 2), np.nan))
+    compared = evaluate_series_sources(
+        str(files / "real.csv"),
+        [str(tmp_path / "none.npz")],
+        window=12,
+        metrics=["marginals", "autocorrelation"],
+        seeds=2,
+        cache=False,
+    )
+    write_report(tmp_path / "report", compared)
+    text = (tmp_path / "report" / "evaluation.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["details"]["marginals"]["channels"][0]["wasserstein"] is None
 
 
 def test_metrics_keep_their_order() -> None:

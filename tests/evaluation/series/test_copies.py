@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from synthgen.evaluation.series.copies import COPIES, equal_rows, nearest, pieces
+from synthgen.evaluation.series.copies import COPIES, beyond_chance, equal_rows, nearest, pieces
 from synthgen.evaluation.series.measure import Found
 from tests.evaluation.series.conftest import MakeParts, autoregressive, recording_windows, window_set
 
@@ -83,3 +83,33 @@ def test_copies_moved_in_time_are_found_in_sequences_that_stand_alone(make_parts
 def test_without_halves_only_exact_copies_are_told(make_parts: MakeParts) -> None:
     real = recording_windows(np.random.default_rng(5).standard_normal((30, 1)), 12)
     assert set(_shares(COPIES.measure(make_parts(real, real)))) == {"exact_copies"}
+
+
+def test_what_repeats_by_itself_is_no_copy(make_parts: MakeParts) -> None:
+    """Half of the windows are dry: all zeros, in real and in fresh ones."""
+    random = np.random.default_rng(6)
+    sides = [autoregressive(random, 400, 12, 0.9, 1) for _ in range(2)]
+    for side in sides:
+        side[::2] = 0.0
+    found = COPIES.measure(make_parts(*(window_set(side) for side in sides)))
+    assert _shares(found)["exact_copies"] == pytest.approx(0.5)
+    assert not found.warnings
+    for one in found.metrics[:2]:
+        assert one.floor == pytest.approx(0.5, abs=0.05)
+    assert all(beyond_chance(one) < 0.05 for one in found.metrics if one.share and one.name != "exact_copies")
+
+
+def test_padding_is_no_copy(make_parts: MakeParts) -> None:
+    """A fifth of the windows end before their middle begins: what is beyond the end is equal in all of them."""
+    random = np.random.default_rng(7)
+    sides = []
+    for _ in range(2):
+        values, lengths = autoregressive(random, 300, 16, 0.9, 1), np.full(300, 16)
+        lengths[::5] = 3
+        values[np.arange(16) >= lengths[:, None]] = np.nan
+        sides.append(window_set(values, lengths=lengths))
+    found = COPIES.measure(make_parts(*sides))
+    moved = next(one for one in found.metrics if one.name == "shifted_copies")
+    assert moved.n == 240
+    assert moved.value < 0.04
+    assert moved.floor == pytest.approx(0.01, abs=0.005)

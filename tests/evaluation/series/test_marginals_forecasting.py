@@ -45,6 +45,27 @@ def test_gaps_that_come_singly_are_told_from_gaps_that_last(make_parts: MakePart
     assert found["persistence"].at("halves").value == 0.0  # type: ignore[union-attr]
 
 
+def test_gaps_that_only_synthetic_windows_have_are_seen_wherever_they_lie(make_parts: MakeParts) -> None:
+    random = np.random.default_rng(4)
+    real, fake = random.standard_normal((2, 200, 10, 2))
+    real[:, 3, 0] = np.nan
+    fake[:, 3, 0] = np.nan
+    fake[:, 6:8, 1] = np.nan
+    found = {one.name: one for one in MARGINALS.measure(make_parts(window_set(real), window_set(fake))).metrics}
+    assert found["missing_rate"].value == pytest.approx((0.0 + 0.2) / 2)
+    real[:, 3, 0] = 0.0
+    found = {one.name: one for one in MARGINALS.measure(make_parts(window_set(real), window_set(fake))).metrics}
+    assert found["missing_rate"].value == pytest.approx((0.1 + 0.2) / 2)
+
+
+def test_a_channel_left_out_altogether_is_as_far_as_can_be(make_parts: MakeParts) -> None:
+    real, fake = np.random.default_rng(5).standard_normal((2, 200, 10, 1))
+    found = MARGINALS.measure(make_parts(window_set(real), window_set(np.full_like(fake, np.nan))))
+    figures = {one.name: one.value for one in found.metrics}
+    assert figures["ks"] == 1.0
+    assert figures["missing_rate"] == 1.0
+
+
 def test_categories_and_lengths_are_compared(make_parts: MakeParts) -> None:
     random = np.random.default_rng(3)
     sides = []
