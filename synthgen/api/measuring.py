@@ -51,8 +51,8 @@ def evaluate(
 
     fake: images (a folder, npz, IDX, parquet, webdataset), a table, a run, or a model (2,000 images or as many rows as
     it learned are drawn in memory unless `count` says otherwise). gates: such as `fid>30`; the result's `gates` say
-    which were met. holdout: which real images the floor is made of. cache: keep features and encoders in the user's cache.
-    Raises UsageError for what cannot be compared.
+    which were met. holdout: which real images the floor is made of. cache: keep features and encoders in the user's
+    cache. Raises UsageError for what cannot be compared.
     """
     from synthgen.data.tables import is_table
     from synthgen.evaluation.comparing import evaluate_sources
