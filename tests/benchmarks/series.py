@@ -80,8 +80,11 @@ def measured(name: str, protocol: str, arguments: argparse.Namespace) -> dict[st
     title = title_of(name)
     stem = arguments.work / f"{title}-{protocol}-{arguments.seed}"
     kept = Path(f"{stem}.json")
+    asked = {"window": arguments.window, "set": arguments.set, "seeds": arguments.seeds, "metrics": arguments.metrics}
     if kept.is_file():
-        return dict(json.loads(kept.read_text()))
+        before = dict(json.loads(kept.read_text()))
+        if before.setdefault("asked", asked) == asked:  # else figures of other settings would stand under this command
+            return before
     folder, made = stem, Path(f"{stem}.npz")
     window = ["--set", f"data.window={arguments.window}"] if Path(name).exists() or arguments.window != 24 else []
     settings = [*window, "--set", f"data.protocol={protocol}", *arguments.set]
@@ -94,6 +97,7 @@ def measured(name: str, protocol: str, arguments: argparse.Namespace) -> dict[st
     document = {key: value for key, value in json.loads(text).items() if key != "details"}
     costs = {"train": trained, "sample": sampled, "evaluate": judged}
     result = {"set": title, "protocol": protocol, "windows": count, "costs": costs, "evaluation": document}
+    result["asked"] = asked
     kept.write_text(json.dumps(result, indent=1))
     return result
 

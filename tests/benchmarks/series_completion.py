@@ -10,7 +10,8 @@ part of each, the last fifth of its time, which no model saw:
   interpolation and the mean of the hour of the day (of the training part), and how often the 80 % interval holds.
 - forecast: `--known` of 24 steps are known, the others are drawn; beside the last value ("naive").
 - seams: windows of continuations of `--length` steps that lie across a seam, told by the discriminator from windows
-  that were drawn whole, and both from real ones.
+  that were drawn whole, and both from real ones. Across: a seam in the middle, which is where the model drew a window
+  of its own; astride: a quarter later, between two of these, so that the model never saw their steps together.
 
 Writes `--out`/series_completion.json and .md.
 """
@@ -209,13 +210,15 @@ def forecast(model: SeriesModel, preset: str, known: int, count: int, draws: int
 
 
 def seams(model: SeriesModel, preset: str, sequences: int, length: int, seeds: int, seed: int) -> dict[str, Any]:
-    """Discriminative scores, |accuracy - 1/2|, mean over seeds; each window across a seam has it in its middle."""
+    """Discriminative scores, |accuracy - 1/2|, mean over seeds."""
     from synthgen.evaluation.series.judges import discriminative, expected_score, test_count
 
     long = model.sample(sequences, seed=seed, length=length)
     hop = WINDOW - WINDOW // 2
     places = np.arange(WINDOW, length - hop + 1, 2 * hop) - WINDOW // 2  # a seam in the middle, windows side by side
     across = np.concatenate([long[:, place : place + WINDOW] for place in places])
+    later = [place + WINDOW // 4 for place in places if place + WINDOW // 4 + WINDOW <= length]
+    astride = np.concatenate([long[:, place : place + WINDOW] for place in later])
     whole = model.sample(len(across), seed=seed + 1)
     values = values_of(part(model, preset, "train"))
     real = np.lib.stride_tricks.sliding_window_view(values, WINDOW, axis=0).transpose(0, 2, 1)
@@ -231,6 +234,7 @@ def seams(model: SeriesModel, preset: str, sequences: int, length: int, seeds: i
     return {
         "windows": len(across), "sequences": sequences, "length": length,
         "across_vs_whole": score(across, whole), "across_vs_real": score(across, real),
+        "astride_vs_whole": score(astride, whole), "astride_vs_real": score(astride, real),
         "whole_vs_real": score(whole, real), "whole_vs_whole": score(whole[halves[::2]], whole[halves[1::2]]),
         "floor": expected_score(test_count(len(across), len(across))),
     }  # fmt: skip
@@ -274,9 +278,12 @@ def tables(results: dict[str, Any]) -> str:
             for key, words in (
                 ("across_vs_whole", "across a seam against drawn whole"),
                 ("across_vs_real", "across a seam against real"),
+                ("astride_vs_whole", "astride of two drawn windows against drawn whole"),
+                ("astride_vs_real", "astride of two drawn windows against real"),
                 ("whole_vs_real", "drawn whole against real"),
                 ("whole_vs_whole", "drawn whole, halves"),
             )
+            if key in one  # results that are kept may be older
         ]
         rows.append(["expected of equal sides", f"{one['floor']:.4f}"])
         lines += [f"## ETTh1: seams of {one['sequences']} continuations of {one['length']:,} steps", ""]
