@@ -30,7 +30,7 @@ CLASS_QUESTION = (
     "the class, negative where it speaks for the rival. The cells add up to the total exactly."
 )
 CLASS_CAVEAT = (
-    "A window's evidence is what the model learned of the classes, right or wrong. Cells that tell the same thing share "
+    "Evidence is what the model learned of the classes, right or wrong. Cells that tell the same thing share "
     "it: one of them alone may tell nearly as much. Told a rival that the window plainly contradicts, the network is "
     "asked outside of what it has seen, and its errors may fall on cells that have nothing to do with the class."
 )
