@@ -147,22 +147,21 @@ async def _stream(maker: Any, worker: Worker, wish: Wish, settings: ServeSetting
     room = asyncio.Semaphore(_AHEAD)
 
     def task(job: Job) -> None:
-        try:
-            for piece in maker.stream(wish, job):
-                while True:  # a slow client holds the model thread only until the job's time is over
-                    if job():
-                        raise StoppedError("given up")
-                    taken = asyncio.run_coroutine_threadsafe(asyncio.wait_for(room.acquire(), _LOOK_SECONDS), loop)
-                    try:
-                        taken.result()
-                        break
-                    except (asyncio.TimeoutError, TimeoutError):
-                        continue
-                loop.call_soon_threadsafe(pieces.put_nowait, piece)
-        finally:
-            loop.call_soon_threadsafe(pieces.put_nowait, None)
+        for piece in maker.stream(wish, job):
+            while True:  # a slow client holds the model thread only until the job's time is over
+                if job():
+                    raise StoppedError("given up")
+                taken = asyncio.run_coroutine_threadsafe(asyncio.wait_for(room.acquire(), _LOOK_SECONDS), loop)
+                try:
+                    taken.result()
+                    break
+                except (asyncio.TimeoutError, TimeoutError):
+                    continue
+            loop.call_soon_threadsafe(pieces.put_nowait, piece)
 
     job = _submit(worker, task, settings)
+    # The end is told by the job and not by its task: one whose time is over before its turn never begins.
+    job.future.add_done_callback(lambda _: loop.call_soon_threadsafe(pieces.put_nowait, None))
 
     async def lines() -> AsyncIterator[bytes]:
         try:
@@ -184,10 +183,11 @@ def describe(model: Any) -> dict[str, Any]:
     """The card of a model: facts of its header, and what can be asked for."""
     header = model.header
     schema = header.get("schema") or {}
+    schema = schema.get("table", schema)  # that of series holds a table's
     return {
         "modality": header["modality"],
         "sha256": header.get("sha256"),
-        "class_names": header.get("class_names"),
+        "class_names": header.get("class_names") or list(getattr(model, "class_names", ())) or None,
         "columns": [{"name": one["name"], "kind": one["kind"]} for one in schema.get("columns", [])] or None,
         "sampler_card": header.get("sampler_card"),
         "data": header.get("data"),

@@ -14,7 +14,7 @@ from synthgen.generation.series.drawn import Drawn, join_drawn
 from synthgen.generation.series.engine import SeriesRecipe
 from synthgen.generation.series.model import SeriesModel
 from synthgen.generation.series.requests import FreeRequest
-from synthgen.serving.makers import Answer, lines, pieces
+from synthgen.serving.makers import Answer, json_columns, lines, pieces
 from synthgen.serving.wishes import SeriesWish, Wish
 from synthgen.stopping import ShouldStop
 
@@ -68,11 +68,6 @@ class SeriesMaker:
         """Each sequence as the values of its steps by column: dates in ISO 8601, missing cells null."""
         from synthgen.data.tables.writing import restore
 
-        frame = restore(cast("Any", drawn.frame), request.columns)
-        found: dict[str, list[Any]] = json.loads(frame.to_json(orient="split", date_format="iso", date_unit="us"))
-        cells = list(zip(*found["data"], strict=True))
+        columns = json_columns(restore(cast("Any", drawn.frame), request.columns))
         spans = [slice(int(a), int(b)) for a, b in zip(drawn.rows[:-1], drawn.rows[1:], strict=True)]
-        return [
-            {str(name): list(values[span]) for name, values in zip(found["columns"], cells, strict=True)}
-            for span in spans
-        ]
+        return [{name: values[span] for name, values in columns.items()} for span in spans]

@@ -14,13 +14,14 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pandas as pd
 import pytest
 
 import synthgen
 from synthgen.errors import UsageError
 from synthgen.rendering import png_bytes
 from synthgen.serving.app import create_app
-from synthgen.serving.makers import ImageMaker
+from synthgen.serving.makers import ImageMaker, json_columns
 from synthgen.serving.settings import ServeSettings, is_local
 
 Ask = Callable[..., httpx.Response]
@@ -231,6 +232,41 @@ def test_what_takes_too_long_is_504_and_stops(pictures: Any, slow: Slow) -> None
     ask = asker(pictures, timeout_seconds=0.2)
     assert ask("POST", "/generate", json={}).status_code == 504
     assert slow.given_up.wait(20)
+
+
+def test_a_stream_whose_time_ends_in_the_queue_is_told_so(pictures: Any, slow: Slow) -> None:
+    app = create_app(pictures, ServeSettings(timeout_seconds=0.3))
+
+    async def two() -> tuple[httpx.Response, httpx.Response]:
+        transport = httpx.ASGITransport(app)  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            first = asyncio.create_task(client.post("/generate", json={}))
+            while not slow.begun.is_set():
+                await asyncio.sleep(0.01)
+            second = asyncio.create_task(client.post("/generate", json={"stream": True}))
+            return await asyncio.wait_for(first, 60), await asyncio.wait_for(second, 60)
+
+    first, second = asyncio.run(two())
+    assert first.status_code == 504
+    assert json.loads(second.text) == {"error": "not done in time"}
+
+
+def test_numbers_in_json_keep_their_digits() -> None:
+    numbers = [1.2345678901e-11, 1 / 3, np.nan, -np.inf, 123456789.123456]
+    frame = pd.DataFrame(
+        {
+            "a": numbers,
+            "b": np.array(numbers, np.float32),
+            "c": pd.array([1, None, 2**53 + 1, 3, 4], "Int64"),
+            "d": pd.to_datetime(["2020-01-01"] * 4 + [None]),
+        }
+    )
+    found = json_columns(frame)
+    assert found["a"] == [1.2345678901e-11, 1 / 3, None, None, 123456789.123456]
+    assert found["b"][1] == float(str(np.float32(1 / 3)))
+    assert found["c"] == [1, None, 2**53 + 1, 3, 4]
+    assert found["d"][0].startswith("2020-01-01T00:00:00")
+    assert found["d"][4] is None
 
 
 def test_a_client_that_goes_frees_its_place(pictures: Any, slow: Slow) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import synthgen
-from synthgen.serving.app import create_app
+from synthgen.serving.app import create_app, describe
 from synthgen.serving.settings import ServeSettings
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -66,3 +66,10 @@ def test_what_it_cannot_do_is_named(post: Callable[..., httpx.Response]) -> None
         answer = post(body)
         assert answer.status_code == 422
         assert said in answer.text
+
+
+def test_the_card_names_columns_and_classes(series_run: Path) -> None:
+    model: Any = synthgen.load(series_run)
+    card = describe(model)
+    assert [one["name"] for one in card["columns"]] == list(model.schema.table.names)
+    assert card["class_names"] == (list(model.class_names) or None)
