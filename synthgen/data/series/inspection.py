@@ -27,6 +27,8 @@ from synthgen.stopping import ShouldStop, never_stop
 _SHOWN = 3
 _LONGEST = 24
 _PREVIEW = 32
+_DIGITS = 6
+"""Significant digits of a range, at most."""
 
 
 @dataclass(frozen=True)
@@ -219,8 +221,10 @@ def _values(column: ColumnSchema, data: SeriesData, present: np.ndarray) -> str:
     if not len(present):
         return "all missing"
     if column.kind in ("number", "integer"):
-        ends = data.frame[column.name].iloc[[_place(data, column, present.min()), _place(data, column, present.max())]]
-        return " to ".join(column_texts(ends.array, column))
+        ends = present.min(), present.max()
+        texts = column_texts(data.frame[column.name].iloc[[_place(data, column, end) for end in ends]].array, column)
+        exact = column.kind == "integer" or all(sum(map(str.isdigit, text)) <= _DIGITS for text in texts)
+        return " to ".join(texts if exact else [f"{end:.{_DIGITS}g}" for end in ends])
     if column.kind == "constant":
         return _short(data.frame[column.name].dropna().iloc[0])
     counts = data.frame[column.name].value_counts()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthgen.config.series import SeriesDataConfig
+from synthgen.data.series.oddities import odd_text
 from synthgen.data.tables.schema import ColumnSchema
 from synthgen.errors import UsageError, nearest
 
@@ -38,6 +39,8 @@ _ID = re.compile(
 _NAMES = ("category", "integer", "boolean", "identifier", "constant")
 """Kinds that can tell sequences apart."""
 _NAMED_ROWS = 20
+_FEW_LEVELS = 20
+"""So few texts may be categories, even where most of them look like numbers."""
 
 
 @dataclass
@@ -182,9 +185,22 @@ class _Finder:
             return
         column = self.columns[time]
         if column.kind not in ("datetime", "integer", "number"):
+            self._check_texts(column, numbers=True)
             raise UsageError(
                 f"{self.name}: the column '{time}' is no time: it was taken for {_article(column.kind)}",
                 f"dates of a form that is not known: --set data.columns.{time}.format=%d.%m.%Y",
+            )
+
+    def _check_texts(self, column: ColumnSchema, *, numbers: bool) -> None:
+        """Raises UsageError naming the first text that keeps the column from being numbers or dates."""
+        own = self.config.columns.get(column.name)
+        odd = None if own is not None and own.kind != "auto" else odd_text(self.frame[column.name], numbers=numbers)
+        if odd is not None:
+            row, text, others = odd
+            raise UsageError(
+                f"{self.name}, {self.where(row)}, column '{column.name}': '{text[:60]}', where most cells are {others}",
+                f'if it means a missing value: --set data.columns.{column.name}.missing=["{text[:60]}"]; '
+                f"to learn texts: --set data.columns.{column.name}.kind=category",
             )
 
     def _static(self, id_: str | None, rest: list[str], found: Roles) -> list[str]:
@@ -227,6 +243,9 @@ class _Finder:
 
     def _check_channel(self, column: ColumnSchema, role: str, time: str | None) -> None:
         drop = f"leave it out: --set data.drop=[{column.name}]"
+        if column.kind in ("category", "identifier"):
+            many = column.kind == "identifier" or self.frame[column.name].nunique() > _FEW_LEVELS
+            self._check_texts(column, numbers=many or column.name in self.refused)
         if column.name in self.refused:
             raise UsageError(f"{self.name}: column '{column.name}' {self.refused[column.name]}", drop)
         if column.kind == "identifier":

@@ -46,6 +46,13 @@ def test_facts_of_channels(recording: Path) -> None:
     assert (found.given, found.window, found.stride) == (("hour",), 24, 1)
 
 
+def test_ranges_of_many_digits_are_rounded(tmp_path: Path) -> None:
+    values = [-22.70599937438965, 1234.5, *np.linspace(0, 1, 20)]
+    pd.DataFrame({"a": values, "b": np.arange(22) * 10_000_000}).to_csv(tmp_path / "a.csv", index=False)
+    found = {one.name: one.values for one in inspect_series(tmp_path / "a.csv", SeriesDataConfig(window=3)).channels}
+    assert found == {"a": "-22.706 to 1234.5", "b": "0 to 210000000"}
+
+
 def test_sparkline() -> None:
     assert sparkline([0.0, 0.5, None, 1.0]) == "▁▅ █"
 
