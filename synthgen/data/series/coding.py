@@ -59,7 +59,9 @@ class Coding:
         elif self.scaler is not None:
             found = self.scaler.decode(z[:, 0].astype(np.float64), clip=clip)
         else:
-            found = self._codes(z).astype(np.float64)
+            place = {level: code for code, level in enumerate(levels_of(self.column))}
+            codes = np.array([place.get(level, number) for number, level in enumerate(self.levels)], np.float64)
+            found = codes[self._codes(z)]
         return np.where(gone, np.nan, found)
 
     def _codes(self, z: np.ndarray) -> np.ndarray:
@@ -94,7 +96,11 @@ def fit_coding(column: ColumnSchema, values: pd.Series, scaling: str) -> Coding:
         if not len(present):  # missing throughout what is learned from
             return Coding(column, Scaler("standard", 0.0, 1.0, 0.0, 0.0))
         return Coding(column, fit_scaler(present, scaling, whole=column.kind == "integer"))
-    return Coding(column, levels=levels_of(column))
+    levels = levels_of(column)
+    if column.kind == "category":  # those of the steps to learn from alone
+        there = set(to_codes(values, levels).tolist())
+        levels = tuple(level for code, level in enumerate(levels) if code in there) or levels[:1]
+    return Coding(column, levels=levels)
 
 
 def mark_copies(codings: dict[str, Coding], frame: pd.DataFrame, channels: Sequence[str]) -> dict[str, Coding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from synthgen.data.series.schema import SeriesSchema
 from synthgen.data.series.sequences import Steps
 from synthgen.data.tables.schema import ColumnSchema
 from synthgen.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def check_columns(names: Sequence[str], schema: SeriesSchema, source: str) -> None:
@@ -26,6 +30,17 @@ def check_columns(names: Sequence[str], schema: SeriesSchema, source: str) -> No
             f"It needs the columns {', '.join(schema.table.names[:20])}"
             + (", ..." if len(schema.table.names) > 20 else "."),
         )
+
+
+def hold(frame: pd.DataFrame, ids: pd.Series | None, names: Sequence[str]) -> pd.DataFrame:
+    """The columns `names` without gaps: what a row lacks is that of the row before, else after, of its sequence."""
+    for name in names:
+        values = frame[name]
+        if values.isna().any() and values.notna().any():
+            kept = values.ffill() if ids is None else values.groupby(ids, sort=False).ffill()
+            kept = kept.bfill() if ids is None else kept.groupby(ids, sort=False).bfill()
+            frame = frame.assign(**{name: kept.astype(values.dtype)})
+    return frame
 
 
 def array_in_terms(steps: Steps, schema: SeriesSchema, name: str) -> Steps:

@@ -11,7 +11,7 @@ import numpy as np
 
 from synthgen.config.series import SeriesDataConfig
 from synthgen.config.tables import TableDataConfig
-from synthgen.data.series.sources import is_made, sequence_files
+from synthgen.data.series.sources import SUFFIXES, is_made, sequence_files
 from synthgen.data.tables.raw import Column, RawTable, TextColumn, TypedColumn
 from synthgen.data.tables.reading import open_table
 from synthgen.errors import StoppedError, UsageError
@@ -67,7 +67,7 @@ def folder_table(
     columns: list[Column] = [_joined([_named(table, name) for table in tables], path) for name in names]
     nested = any(file.parent != path for file in files)
     labels = [file.parent.name for file in files]
-    stems = [file.relative_to(path).as_posix().split(".")[0] for file in files]
+    stems = _stems([file.relative_to(path).as_posix() for file in files])
     settings: dict[str, Any] = {}
     made = is_made(path)  # shards, which hold many sequences each
     if not made and config.id is None and FILE not in names:
@@ -84,6 +84,16 @@ def folder_table(
     return _FolderTable(
         str(path), tuple(columns), int(counts.sum()), form, joined, tuple(table.name for table in tables), begins
     ), settings
+
+
+def _stems(names: Sequence[str]) -> list[str]:
+    """The names without what says how they are written; as they are where two would be the same."""
+    stems = [name[: -len(_ending(name))] for name in names]
+    return stems if len(set(stems)) == len(stems) else list(names)
+
+
+def _ending(name: str) -> str:
+    return max((suffix for suffix in SUFFIXES if name.lower().endswith(suffix)), key=len)
 
 
 def _named(table: RawTable, name: str) -> Column:

@@ -62,13 +62,13 @@ def series_from_frame(
 
     An index of dates is its column of times (called `time` unless it has a name); any other index is left out.
     """
-    frame = _with_dates(frame)
+    frame = with_dates(frame)
     config, reporter = config or SeriesDataConfig(), NullReporter()
     whole = from_table([from_pandas(name, frame)], config, schema, reporter, never_stop)
     return part_of(whole, config, split, reporter)
 
 
-def _with_dates(frame: pd.DataFrame) -> pd.DataFrame:
+def with_dates(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with its index as the first column, if that holds dates."""
     if getattr(frame.index, "dtype", np.dtype(object)).kind != "M":
         return frame

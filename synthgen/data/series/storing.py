@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import torch
 
 MOST_DIMENSIONS = 100_000
+MOST_CELLS = 2**26
+"""Cells of one window, at most: 4,096 steps of 16,384 dimensions."""
 _LONGEST = 4096
 _MOST_KNOTS = 100_000
 _ROLES = ("channel", "static", "label", "calendar", "gap")
@@ -99,6 +101,8 @@ def _from_parts(values: dict[str, Any], tensors: dict[str, np.ndarray]) -> Serie
     codec = SeriesCodec(
         schema, window, parts, classes, codings, _beginnings(tensors, window, max(1, len(classes))), gap
     )
+    if window * codec.dimensions > MOST_CELLS:
+        raise ValueError(f"windows of {window:,} steps and {codec.dimensions:,} dimensions")
     _try(codec)
     return codec
 

@@ -172,7 +172,8 @@ def advance(step: dict[str, Any], start: np.ndarray, count: np.ndarray) -> np.nd
         months = dates.astype("datetime64[M]")
         day = (dates - months.astype("datetime64[D]")).astype(np.int64)
         later = months + count * interval
-        made = (later + 1).astype("datetime64[D]") - 1 if step.get("end") else later.astype("datetime64[D]") + day
+        last = (later + 1).astype("datetime64[D]") - 1
+        made = last if step.get("end") else np.minimum(later.astype("datetime64[D]") + day, last)
     found: np.ndarray = made.astype("datetime64[D]").astype(np.int64) * DAY + clock
     return found
 

@@ -11,7 +11,7 @@ import numpy as np
 from synthgen.config.series import SeriesDataConfig, window_for
 from synthgen.config.tables import TableDataConfig
 from synthgen.data.series.arrays import LABEL, ArrayPart, array_steps
-from synthgen.data.series.conversion import array_in_terms, check_columns
+from synthgen.data.series.conversion import array_in_terms, check_columns, hold
 from synthgen.data.series.levels import with_levels
 from synthgen.data.series.naming import id_format
 from synthgen.data.series.roles import SEQUENCE, Roles, find_roles
@@ -88,8 +88,13 @@ def from_table(
     reporter: Reporter,
     should_stop: ShouldStop,
     form: str | None = None,
+    *,
+    partial: bool = False,
 ) -> Whole:
-    """The sequences in the only table of `box`, which is taken out: its columns go as they are converted."""
+    """The sequences in the only table of `box`, which is taken out: its columns go as they are converted.
+
+    partial: in the terms of `schema`, a class or covariate that some rows of a sequence lack is that of its other rows.
+    """
     raw = box.pop()
     official = _official(raw, config) if schema is None else None
     if official is not None:
@@ -98,6 +103,8 @@ def from_table(
     where = getattr(raw, "place", where)
     if schema is not None:
         frame, ids = _convert_known(raw, config, schema, where, should_stop)
+        if partial:
+            frame = hold(frame, ids, [name for name in (schema.label, *schema.static) if name in frame])
         return _arranged(frame, ids, schema, name, where, config, None, reporter)
     inferred = infer(raw, table_config(config))
     columns = tuple(_counting(column, raw) for column in inferred.schema.columns)

@@ -153,7 +153,7 @@ class KnownSeries:
         given, known = torch.zeros(shape), torch.zeros(shape, dtype=torch.bool)
         starts = self.starts[owner]
         lengths = self.data.lengths[owner]
-        if codec.window > self.longest and codec.schema.time in self.data.frame:
+        if codec.schema.time in self.data.frame:  # dates go on behind the end of what is shorter than a window
             lay_calendar(codec, given, known, starts)
         index = torch.from_numpy(owner)
         inside = torch.arange(self.longest) < torch.from_numpy(lengths)[:, None]

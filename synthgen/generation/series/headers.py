@@ -18,8 +18,6 @@ from synthgen.errors import SynthgenError
 from synthgen.generation.facts import WRONG, SourceFacts, TrainingFacts, build_checked, codec_tensors, parse_as, reason
 
 _MOST_COLUMNS = 100_000
-_MOST_CELLS = 2**26
-"""Cells of one window, at most: 4,096 steps of 16,384 dimensions."""
 
 
 class SeriesHeader(BaseModel):
@@ -47,7 +45,7 @@ def build_codec(path: Path, header: SeriesHeader, tensors: Tensors) -> SeriesCod
         codec = SeriesCodec.from_parts(header.codec, codec_tensors(tensors))
         if codec.schema.to_dict() != schema.to_dict():
             raise ValueError("its codec is of other columns than its schema")
-        if codec.window < 1 or codec.dimensions < 1 or codec.window * codec.dimensions > _MOST_CELLS:
+        if codec.window < 1 or codec.dimensions < 1:
             raise ValueError(f"windows of {codec.window:,} steps and {codec.dimensions:,} dimensions")
         return codec
     except SynthgenError as error:

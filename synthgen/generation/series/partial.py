@@ -12,7 +12,7 @@ import numpy as np
 from synthgen.config.series import SeriesDataConfig
 from synthgen.data.series.framing import normal_times
 from synthgen.data.series.levels import to_codes
-from synthgen.data.series.reading import part_of, read_whole
+from synthgen.data.series.reading import part_of, read_whole, with_dates
 from synthgen.data.series.roles import SEQUENCE
 from synthgen.data.series.schema import SeriesData
 from synthgen.data.series.times import advance, as_numbers
@@ -55,6 +55,7 @@ def from_frame(model: SeriesModel, frame: pd.DataFrame) -> tuple[SeriesData, str
     """The same for a DataFrame; its hash is that of its values."""
     from synthgen.data.tables.hashing import row_hashes
 
+    frame = with_dates(frame)
     digest = hashlib.sha256(np.ascontiguousarray(row_hashes(frame.astype(object))).data)
     digest.update("|".join(map(str, frame.columns)).encode())
     data = _arranged(model, from_pandas("DataFrame", frame), _config(model), NullReporter())
@@ -84,7 +85,7 @@ def _arranged(model: SeriesModel, raw: RawTable, config: SeriesDataConfig, repor
             texts = np.array([ONLY] if there else [], object)
             columns.append(TextColumn(column.name, codes, texts))
     raw = replace(raw, columns=tuple(columns))
-    whole = from_table([raw], config, schema, reporter, never_stop)
+    whole = from_table([raw], config, schema, reporter, never_stop, partial=True)
     return part_of(whole, config, "all", reporter)
 
 

@@ -16,6 +16,8 @@ from synthgen.data.series.codec import SeriesCodec
 from synthgen.data.series.reading import series_from_array, series_from_frame
 from synthgen.data.series.scaling import choose, fit_scaler
 from synthgen.data.series.schema import SeriesData
+from synthgen.data.series.times import advance
+from synthgen.data.series.windows import windows_of
 from synthgen.errors import SynthgenError, UsageError
 
 
@@ -81,6 +83,21 @@ def test_numbers_keep_their_decimals() -> None:
     _, codec = fitted(hourly().assign(load=np.random.default_rng(0).normal(size=400).round(2)))
     made = codec.codings["load"].decode(np.random.default_rng(1).normal(size=(50, 1)), np.zeros(50, bool))
     np.testing.assert_array_equal(made, made.round(2))
+
+
+def test_levels_are_those_of_the_training_part() -> None:
+    frame = hourly()
+    frame.loc[390, "state"] = "fault"  # in the test part, and the first by the alphabet
+    data, codec = fitted(frame)
+    assert codec.codings["state"].levels == ("idle", "off", "on")
+    whole = series_from_frame(frame, SeriesDataConfig(window=24))
+    np.testing.assert_array_equal(
+        codec.arrays(codec.encode(data).gather(torch.tensor([0]))[0], np.array([24]))[0, :, 2],
+        windows_of(whole, 24).values[0, :, 2],
+    )
+    assert codec.encode(whole).values.isfinite().all()
+    again = SeriesCodec.from_parts(json.loads(json.dumps(codec.to_dict())), codec.tensors())
+    assert again.codings["state"] == codec.codings["state"]
 
 
 def test_parts_follow_each_other_and_share_bits() -> None:
@@ -156,6 +173,13 @@ def test_times_go_on_by_months_and_business_days() -> None:
         made = codec.decode(torch.zeros(1, 40, codec.dimensions), np.array([40]), np.zeros(1, int), 0,
                             codec.starts_of(data))  # fmt: skip
         assert made["date"].tolist() == times[:40].tolist()
+
+
+def test_a_day_that_a_month_lacks_is_its_last() -> None:
+    step = {"kind": "datetime", "unit": "month", "interval": 1, "end": False, "whole": True}
+    start = np.array([np.datetime64("2024-01-31", "us").astype(np.int64)])
+    made = advance(step, start, np.arange(4)).astype("datetime64[us]").astype("datetime64[D]").astype(str)
+    assert made.tolist() == ["2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30"]
 
 
 def test_irregular_times_rise() -> None:

@@ -221,6 +221,15 @@ def test_a_folder_with_a_file_for_each_sequence(tmp_path: Path) -> None:
         read_series(tmp_path)
 
 
+def test_files_of_a_folder_whose_names_have_dots_are_sequences_of_their_own(tmp_path: Path) -> None:
+    for name in ("2024.01.csv", "2024.02.csv", "a.csv", "a.tsv"):
+        (tmp_path / name).write_text("v\n" + "\n".join(map(str, range(5))))
+    data = read_series(tmp_path)
+    assert len(data) == 4 and sorted(set(data.frame["file"])) == ["2024.01.csv", "2024.02.csv", "a.csv", "a.tsv"]
+    (tmp_path / "a.tsv").unlink()
+    assert sorted(set(read_series(tmp_path).frame["file"])) == ["2024.01", "2024.02", "a"]
+
+
 def test_arrays_with_lengths_and_classes(tmp_path: Path) -> None:
     values = np.random.default_rng(0).normal(size=(6, 5, 2)).astype(np.float32)
     values[2, 3:] = np.nan

@@ -48,6 +48,21 @@ def test_a_forecast_keeps_what_is_known(model: SeriesModel) -> None:
     assert not done.equals(model.complete(frame, seed=5))
 
 
+def test_rows_to_forecast_need_no_class_and_no_covariate(model: SeriesModel) -> None:
+    frame = partial()
+    bare = frame.copy()
+    bare.loc[bare["jumps"].isna(), ["site", "mood"]] = None  # as a file with nothing but a time in these rows
+    pd.testing.assert_frame_equal(model.complete(bare, seed=4), model.complete(frame, seed=4))
+
+
+def test_what_is_shorter_than_a_window_is_the_same_beside_what_is_longer(model: SeriesModel) -> None:
+    short, long = partial(1).iloc[:10], sensors(2, steps=40).iloc[40:].assign(state=None)
+    alone, beside = model.complete(short), model.complete(pd.concat([short, long]))
+    columns = ["level", "jumps", "state"]
+    np.testing.assert_allclose(beside.iloc[:10]["level"], alone["level"], atol=2e-3)
+    assert (beside.iloc[:10][columns[1:]].to_numpy() == alone[columns[1:]].to_numpy()).all()
+
+
 def test_a_sequence_is_the_same_beside_others_and_among_more_draws(model: SeriesModel) -> None:
     frame = partial(5)
     several = model.complete(frame, draws=7)
