@@ -16,7 +16,7 @@ from synthgen.generation.series.model import SeriesModel
 from synthgen.generation.series.requests import FreeRequest
 from synthgen.serving.makers import Answer, json_columns, lines, pieces
 from synthgen.serving.wishes import SeriesWish, Wish
-from synthgen.stopping import ShouldStop
+from synthgen.stopping import ShouldStop, never_stop
 
 
 class SeriesMaker:
@@ -25,16 +25,16 @@ class SeriesMaker:
     def __init__(self, model: SeriesModel) -> None:
         self.model = model
 
-    def _request(self, wish: SeriesWish) -> tuple[FreeRequest, SeriesRecipe]:
-        labels = () if wish.labels is None else wish.labels
-        request = FreeRequest(self.model, labels, tuple(wish.where), wish.length, wish.start_time)
+    def _request(self, wish: SeriesWish, should_stop: ShouldStop = never_stop) -> tuple[FreeRequest, SeriesRecipe]:
+        labels, where = () if wish.labels is None else wish.labels, tuple(wish.where)
+        request = FreeRequest(self.model, labels, where, wish.length, wish.start_time, should_stop=should_stop)
         return request, self.model.recipe(sampler=wish.sampler, steps=wish.steps, guidance_scale=wish.guidance_scale)
 
     def check(self, wish: Wish) -> None:
         self._request(cast("SeriesWish", wish))
 
     def _drawn(self, wish: SeriesWish, start: int, count: int, should_stop: ShouldStop, *, arrays: bool) -> Drawn:
-        request, recipe = self._request(wish)
+        request, recipe = self._request(wish, should_stop)
         found = []
         for drawn in self.model.blocks(request, recipe, wish.seed, start, start + count, arrays=arrays):
             found.append(drawn)

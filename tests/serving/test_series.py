@@ -8,15 +8,19 @@ import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import numpy as np
 import pytest
 
 import synthgen
+from synthgen.errors import StoppedError
+from synthgen.generation.series.model import SeriesModel
 from synthgen.serving.app import create_app, describe
+from synthgen.serving.series import SeriesMaker
 from synthgen.serving.settings import ServeSettings
+from synthgen.serving.wishes import SeriesWish
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -73,3 +77,15 @@ def test_the_card_names_columns_and_classes(series_run: Path) -> None:
     card = describe(model)
     assert [one["name"] for one in card["columns"]] == list(model.schema.table.names)
     assert card["class_names"] == (list(model.class_names) or None)
+
+
+def test_a_long_sequence_is_given_up_between_its_windows(series_run: Path) -> None:
+    asked = []
+
+    def should_stop() -> bool:
+        asked.append(True)
+        return len(asked) > 3
+
+    maker = SeriesMaker(cast("SeriesModel", synthgen.load(series_run)))
+    with pytest.raises(StoppedError, match="after 3 windows"):
+        maker.make(SeriesWish(length=5000), should_stop)

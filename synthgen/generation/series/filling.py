@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from synthgen.errors import StoppedError
+from synthgen.stopping import ShouldStop, never_stop
+
 if TYPE_CHECKING:
     from synthgen.data.series.codec import Part
     from synthgen.generation.series.engine import SeriesEngine
@@ -49,11 +52,13 @@ def steps_needed(length: int, window: int) -> int:
     return window + -(-(length - window) // hop) * hop
 
 
-def fill(engine: SeriesEngine, canvas: Canvas, seed: int) -> None:
-    """Draw all unknown cells of channels and static covariates within `canvas.lengths`."""
+def fill(engine: SeriesEngine, canvas: Canvas, seed: int, should_stop: ShouldStop = never_stop) -> None:
+    """Draw all unknown cells of channels and static covariates within `canvas.lengths`. Raises StoppedError."""
     plan = _Plan(canvas, engine.denoiser.parts, engine.window)
     piece = 0
     while (starts := plan.starts()) is not None:
+        if should_stop():  # a long sequence takes hundreds of windows
+            raise StoppedError(f"stopped after {piece:,} windows")
         steps = torch.from_numpy(starts)[:, None] + torch.arange(engine.window)
         rows = torch.arange(len(starts))[:, None]
         drawn = engine.windows(

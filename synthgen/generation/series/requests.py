@@ -18,6 +18,7 @@ from synthgen.generation.series.filling import Canvas, fill, steps_needed
 from synthgen.generation.series.packing import Packing
 from synthgen.generation.series.plan import LONGEST
 from synthgen.generation.tables.requests import Where, conditions_of
+from synthgen.stopping import ShouldStop, never_stop
 
 if TYPE_CHECKING:
     from synthgen.data.series.codec import SeriesCodec
@@ -42,7 +43,7 @@ class FreeRequest:
 
     labels: codes of the classes that take turns; () for the law of the data. length: steps; None: as the windows that
     were learned. start_time: of the first step; None: as that of a window. numbered: whether a column tells sequences
-    apart where the data had none.
+    apart where the data had none. should_stop: asked before every window; StoppedError when it says so.
     """
 
     described = None
@@ -56,8 +57,9 @@ class FreeRequest:
         start_time: object | None = None,
         *,
         numbered: bool = True,
+        should_stop: ShouldStop = never_stop,
     ) -> None:
-        self.codec, self.length = model.codec, length
+        self.codec, self.length, self.should_stop = model.codec, length, should_stop
         self.labels = model.class_codes(labels)
         self.covariates: list[Covariate] = read_covariates(model.codec, where)
         self.start = None if start_time is None else parse_start(model.codec, in_zone(model.codec, start_time), 1)
@@ -127,7 +129,7 @@ class FreeRequest:
     def make(self, engine: SeriesEngine, keys: np.ndarray, seed: int) -> Made:
         """Draw the sequences `keys`, a whole block of them."""
         canvas, starts = self.canvas(keys, seed)
-        fill(engine, canvas, seed)
+        fill(engine, canvas, seed, self.should_stop)
         return Made(canvas.given[:, : self.longest], canvas.lengths, starts)
 
     def drawn(self, made: Made, keys: np.ndarray, seed: int, *, arrays: bool) -> Drawn:
