@@ -68,8 +68,11 @@ def open_source(name: str, *, device: str, reporter: Reporter, should_stop: Shou
         return Source(name, read)
     try:
         schema = SeriesSchema.from_dict(manifest["schema"])
-        return Source(name, read, schema, provenance(manifest["model"].get("data")))
-    except (KeyError, AttributeError, TypeError) as error:
+        about = manifest["model"]
+        # As a run says it: a file and the run that made it are held against the same real series.
+        config = SeriesDataConfig.model_validate(about["reading"]) if "reading" in about else None
+        return Source(name, read, schema, provenance(about.get("data")), config)
+    except (KeyError, AttributeError, TypeError, ValueError) as error:
         raise SynthgenError(f"the manifest beside {name} does not describe its series ({error})") from error
 
 

@@ -18,9 +18,10 @@ __all__ = ["MODALITY", "SeriesOrigin", "describe", "origin_of", "plan_and_origin
 
 
 def origin_of(model: SeriesModel) -> SeriesOrigin:
-    """Of a loaded model. Its schema is one of series."""
+    """Of a loaded model. Its schema is one of series; `reading` says how its data were read, and what was held out."""
     header = model.header
     about = {"path": str(model.path), "data": header["data"], "training": header["training"]}
+    about["reading"] = model.config.data.model_dump(mode="json", exclude={"source"})
     return SeriesOrigin(model.schema.to_dict(), about, header["versions"])
 
 

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 import synthgen
+from synthgen.config.series import SeriesDataConfig
+from synthgen.data.classes import SAMPLES_KIND
+from synthgen.data.series.reading import read_series
 from synthgen.errors import UsageError
 from synthgen.evaluation.cache import ArrayCache
 from synthgen.evaluation.series.comparing import METRICS, check_metrics, evaluate_series_sources, evaluate_windows
@@ -131,6 +134,19 @@ def test_whole_numbers_may_be_broken_in_what_others_made(tmp_path: Path) -> None
     assert found.results[0].metrics["ks"].value > 0.05
 
 
+def test_a_file_is_held_against_the_part_that_its_model_was_trained_on(files: Path, tmp_path: Path) -> None:
+    real, made = str(files / "real.csv"), tmp_path / "made.npz"
+    np.savez(made, X=np.load(files / "same.npz")["X"])
+    train = read_series(real, SeriesDataConfig(test=0.4), split="train")
+    facts = {"name": train.name, "split": "train", "count": 1, "fingerprint": train.fingerprint}
+    about = {"data": facts, "reading": SeriesDataConfig(test=0.4).model_dump(mode="json", exclude={"source"})}
+    document = {"kind": SAMPLES_KIND, "modality": "series", "schema": train.schema.to_dict(), "model": about}
+    (tmp_path / "made.npz.manifest.json").write_text(json.dumps(document))
+    (found,) = evaluate_series_sources(real, [str(made)], window=12, metrics=["spectrum"], seeds=1, cache=False).results
+    assert found.real.count == 540 - 11
+    assert "exactly this real part" in found.origin
+
+
 def test_better_than_the_floor_is_not_off() -> None:
     floors = (Floor("halves", 0.90, 50),)
     one = SeriesMetric("agreement", "label agreement", 0.95, 100, "higher", "", floors, 0.001, (), True)
@@ -138,7 +154,9 @@ def test_better_than_the_floor_is_not_off() -> None:
 
 
 def test_the_document_has_no_nan(files: Path, tmp_path: Path) -> None:
-    np.savez(tmp_path / "none.npz", X=np.full((60, 12, 2), np.nan))
+    values = np.random.default_rng(1).standard_normal((60, 12, 2))
+    values[..., 1] = np.nan
+    np.savez(tmp_path / "none.npz", X=values)
     compared = evaluate_series_sources(
         str(files / "real.csv"),
         [str(tmp_path / "none.npz")],
@@ -150,7 +168,7 @@ def test_the_document_has_no_nan(files: Path, tmp_path: Path) -> None:
     write_report(tmp_path / "report", compared)
     text = (tmp_path / "report" / "evaluation.json").read_text()
     assert "NaN" not in text
-    assert json.loads(text)["details"]["marginals"]["channels"][0]["wasserstein"] is None
+    assert json.loads(text)["details"]["marginals"]["channels"][1]["wasserstein"] is None
 
 
 def test_metrics_keep_their_order() -> None:

@@ -73,6 +73,9 @@ def test_a_file_holds_the_sequences_of_the_model(model: SeriesModel, tmp_path: P
     )
     manifest = json.loads(manifest_path(out).read_text())
     assert manifest["finished"] and manifest["modality"] == "series" and manifest["count"] == 50
+    assert (
+        manifest["model"]["reading"]["test"] == model.config.data.test and "source" not in manifest["model"]["reading"]
+    )
     assert manifest["plan"]["checkpoint_sha256"] == model.sha256 and manifest["plan"]["together"] == 16
     assert plan_from_dict(manifest["plan"]).to_dict() == manifest["plan"]
     back = read_series(out, schema=model.schema)
