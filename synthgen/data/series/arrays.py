@@ -90,6 +90,10 @@ def array_steps(
         columns.append(column)
     total = np.concatenate(lengths)
     if parts[0].labels is not None:
+        if LABEL in names:
+            raise UsageError(
+                f"{name}: a channel is called '{LABEL}', as the classes are", "give the channel another name"
+            )
         labels = [_labels(part.labels, len(one), name) for part, one in zip(parts, values, strict=True)]
         series, column = _label_column(np.concatenate(labels).repeat(total))
         frame[LABEL] = series

@@ -135,13 +135,18 @@ class _Finder:
             counts = column.format.get("id") == "sequence"
             if not (counts or _TIME.fullmatch(name)) or self.frame[name].isna().any():
                 continue
-            values = self.frame[name].to_numpy(np.float64)
-            order = np.arange(len(values)) if id_ is None else np.argsort(self._codes(id_), kind="stable")
-            owner = np.zeros(len(values)) if id_ is None else self._codes(id_)[order]
+            values, own = self.frame[name].to_numpy(np.float64), id_ or self._owner(name, taken)
+            order = np.arange(len(values)) if own is None else np.argsort(self._codes(own), kind="stable")
+            owner = np.zeros(len(values)) if own is None else self._codes(own)[order]
             rises = (np.diff(values[order])[np.diff(owner) == 0] > 0).all() and len(values) > 1
-            if rises or counts or (_FAITHFUL.fullmatch(name) and self._tells_apart(name, id_)):
+            if rises or counts or (_FAITHFUL.fullmatch(name) and self._tells_apart(name, own)):
                 return name
         return None
+
+    def _owner(self, time: str, taken: set[str]) -> str | None:
+        """The column called as ids are that tells equal times apart: sequences beside each other, row by row."""
+        found = self._id(time, taken) if self._repeats(time) else None
+        return found if found is not None and _ID.fullmatch(found) and self._tells_apart(time, found) else None
 
     def _id(self, time: str | None, taken: set[str]) -> str | None:
         candidates = [

@@ -95,7 +95,7 @@ def _codes(ids: pd.Series, *, ordered: bool) -> np.ndarray:
 
     codes, distinct = pd.factorize(ids)
     if ordered:
-        keys = [(0, int(one), "") if str(one).lstrip("-").isdecimal() else (1, 0, str(one)) for one in distinct]
+        keys = [(0, int(one), "") if str(one).removeprefix("-").isdecimal() else (1, 0, str(one)) for one in distinct]
         rank = np.empty(len(keys), np.int64)
         rank[sorted(range(len(keys)), key=keys.__getitem__)] = np.arange(len(keys))
         codes = rank[codes]

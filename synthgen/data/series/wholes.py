@@ -58,7 +58,8 @@ def from_arrays(
     names: Sequence[str] = (),
 ) -> Whole:
     """See `series_from_array`; in the terms of `schema` when there is one."""
-    steps, table, channels = array_steps(parts, name, names if schema is None else schema.channels)
+    own = schema is None or set(names) == set(schema.channels)  # in whatever order: they say which channel is which
+    steps, table, channels = array_steps(parts, name, names if own or schema is None else schema.channels)
     if schema is not None:
         if len(channels) != len(schema.channels):
             raise UsageError(f"{name} has {len(channels)} channels; {len(schema.channels)} are needed")
@@ -104,7 +105,7 @@ def from_table(
     if schema is not None:
         frame, ids = _convert_known(raw, config, schema, where, should_stop)
         if partial:
-            frame = hold(frame, ids, [name for name in (schema.label, *schema.static) if name in frame])
+            frame = hold(frame, ids, [name for name in schema.table.names if name in (schema.label, *schema.static)])
         return _arranged(frame, ids, schema, name, where, config, None, reporter)
     inferred = infer(raw, table_config(config))
     columns = tuple(_counting(column, raw) for column in inferred.schema.columns)

@@ -255,7 +255,8 @@ class SeriesModel:
             allow_missing: drawn cells may be missing, as often as in the data; else they never are.
             length: steps in all that each sequence is to have at least: those beyond its end are forecast.
 
-        Completion m of sequence i depends on the checkpoint, the seed, i, m and the frame alone. Raises UsageError.
+        Completion m of sequence i depends on the checkpoint, the seed, i, m and the frame alone, but for the last bits
+        of its numbers, which go by how many there are. Raises UsageError.
         """
         recipe = self.recipe(sampler=sampler, steps=steps, eta=eta, guidance_scale=guidance_scale)
         known = known_series(self, frame, draws, tuple(sorted(quantiles)), allow_missing, length)

@@ -76,8 +76,8 @@ class Packing:
 def class_values(values: list[object], classes: tuple[str, ...]) -> np.ndarray:
     """Classes as whole numbers where all names are such, else as texts; missing ones are -1 or empty."""
     texts = ["" if value is None or value != value else str(value) for value in values]
-    whole = all(name.lstrip("-").isdecimal() for name in classes)
+    whole = all(name.removeprefix("-").isdecimal() for name in classes)
     if whole:
-        return np.array([int(text) if text.lstrip("-").isdecimal() else -1 for text in texts], np.int64)
+        return np.array([int(text) if text.removeprefix("-").isdecimal() else -1 for text in texts], np.int64)
     width = max(1, *(len(name) for name in classes))
     return np.array(texts, f"<U{width}")

@@ -243,6 +243,28 @@ def test_arrays_with_lengths_and_classes(tmp_path: Path) -> None:
     assert (len(flat), flat.schema.channels) == (6, ("channel_1",))
 
 
+def test_channels_of_an_archive_are_told_by_their_names(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).normal(size=(6, 5, 2))
+    np.savez(tmp_path / "a.npz", X=values, channel_names=np.array(["hot", "cold"]))
+    np.savez(tmp_path / "b.npz", X=values[..., ::-1], channel_names=np.array(["cold", "hot"]))
+    schema = read_series(tmp_path / "a.npz").schema
+    other = read_series(tmp_path / "b.npz", schema=schema)
+    np.testing.assert_array_equal(other.frame["hot"], values[..., 0].reshape(-1))
+    np.savez(tmp_path / "c.npz", X=values, y=np.arange(6), channel_names=np.array(["label", "b"]))
+    with pytest.raises(UsageError, match="a channel is called 'label'"):
+        read_series(tmp_path / "c.npz")
+
+
+@pytest.mark.parametrize("time", ["t", "time"])
+def test_rows_by_time_of_sequences_beside_each_other(time: str) -> None:
+    values = np.random.default_rng(0).normal(size=10)
+    frame = pd.DataFrame({"id": ["--5", "b"] * 5, time: np.arange(10) // 2, "v": values})  # a sign is no number
+    data = series_from_frame(frame)
+    assert (len(data), roles(data)[:2]) == (2, (time, "id"))
+    np.testing.assert_array_equal(data.frame["v"], [*values[::2], *values[1::2]])
+    assert series_from_frame(frame.assign(id=7)).schema.time is None  # times that nothing tells apart
+
+
 def test_official_parts_of_an_archive(tmp_path: Path) -> None:
     one, two = np.zeros((30, 4, 1)), np.ones((7, 4, 1))
     np.savez(tmp_path / "a.npz", X_train=one, X_test=two, y_train=np.arange(30) % 2, y_test=np.arange(7) % 2)
