@@ -163,7 +163,8 @@ def cross_validated(lab: Lab, name: ClassifierName) -> float:
 
     train = lab.sides.train
     labels, groups = labels_of(train), train.sequence
-    folds = min(_FOLDS, int(np.bincount(labels)[np.unique(labels)].min()))
+    # A fold needs a sequence of every class: many windows of one sequence make none.
+    folds = min(_FOLDS, *(len(np.unique(groups[labels == label])) for label in np.unique(labels)))
     if folds < 2:
         return float("nan")
     lab.reporter.info(f"cross-validating {CLASSIFIERS[name]} on the real training {UNIT}")

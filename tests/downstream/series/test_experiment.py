@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from synthgen.data.series.reading import read_series, series_from_array
 from synthgen.data.series.windows import windows_of
 from synthgen.downstream.leaks import LeakCheck, Provenance
 from synthgen.downstream.series.classifiers import SeriesRecipe
-from synthgen.downstream.series.experiment import Sides, run_experiment
+from synthgen.downstream.series.experiment import Lab, Sides, cross_validated, run_experiment
 from synthgen.downstream.series.page import document_of, write_report
 from synthgen.downstream.series.protocol import Request, run_protocol
 from synthgen.downstream.series.result import SeriesDesign
@@ -84,6 +85,16 @@ def test_two_classifiers_stand_beside_each_other_and_no_test_series_chooses(real
     assert set(document["classifiers"]) == {"rocket", "cnn"}  # type: ignore[call-overload]
     assert found.results["rocket"].variants["real"].calibration_error is None
     assert found.results["cnn"].variants["real"].calibration_error is not None
+
+
+def test_windows_of_one_sequence_of_each_class_are_not_cross_validated(tmp_path: Path) -> None:
+    """Ten windows a class, but two sequences in all: no fold could hold both classes."""
+    values, labels, lengths = waves(20, 3)
+    whole = labelled_windows(series_from_array(values, labels=labels, lengths=lengths), 16)
+    train = replace(whole, sequence=labels_of(whole))
+    lab = Lab(Sides(train, TestSequences.of(whole), 2, "test"), whole, FAST)
+    assert np.isnan(cross_validated(lab, "rocket"))
+    assert 0.5 < cross_validated(Lab(Sides(whole, TestSequences.of(whole), 20, "test"), whole, FAST), "rocket") <= 1
 
 
 def test_copies_of_test_sequences_and_real_ones_as_synthetic_are_told(real: str, tmp_path: Path) -> None:
