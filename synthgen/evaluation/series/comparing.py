@@ -34,8 +34,14 @@ from synthgen.stopping import ShouldStop, never_stop
 METRICS = tuple(measure.name for measure in MEASURES)
 """What `--metrics` may name for series."""
 
+# The last ones are not written in percent, but a limit above 1 would be a gate that never fails.
+_TO_ONE = (*SHARES, "discriminative", "predictive", "predictive_later")
+
 GATES = Vocabulary(
-    MEASURES, SHARES, "write for instance discriminative>0.1, spectrum>2*floor, copies>3% or context_fid>0.05", "series"
+    MEASURES,
+    _TO_ONE,
+    "write for instance discriminative>0.1, spectrum>2*floor, copies>3% or context_fid>0.05",
+    "series",
 )
 
 SEEDS = 5

@@ -158,8 +158,8 @@ def _discriminative(parts: SeriesParts) -> Found:
     floors = parts.keep("discriminative floors", compute)
     value = float(values.mean())
     text = (
-        f"A small recurrent network tells synthetic windows from real ones {plain(100 * value)} points more often than "
-        f"half the time{beside(floors, plain)}."
+        f"A small recurrent network tells synthetic windows from real ones {_points(value)} more often than half the "
+        f"time{beside(floors, _points)}."
     )
     metric = SeriesMetric(
         "discriminative",
@@ -173,6 +173,10 @@ def _discriminative(parts: SeriesParts) -> Found:
         tuple(values),
     )
     return Found((metric,))
+
+
+def _points(value: float) -> str:
+    return f"{plain(100 * value)} points"
 
 
 def _predictive(parts: SeriesParts) -> Found:

@@ -15,7 +15,14 @@ from synthgen.data.classes import SAMPLES_KIND
 from synthgen.data.series.reading import read_series
 from synthgen.errors import UsageError
 from synthgen.evaluation.cache import ArrayCache
-from synthgen.evaluation.series.comparing import METRICS, check_metrics, evaluate_series_sources, evaluate_windows
+from synthgen.evaluation.gates import parse_gates
+from synthgen.evaluation.series.comparing import (
+    GATES,
+    METRICS,
+    check_metrics,
+    evaluate_series_sources,
+    evaluate_windows,
+)
 from synthgen.evaluation.series.measure import Floor, SeriesMetric
 from synthgen.evaluation.series.page import render, write_report
 from synthgen.evaluation.series.page_verdict import tone_of, verdict
@@ -145,6 +152,13 @@ def test_a_file_is_held_against_the_part_that_its_model_was_trained_on(files: Pa
     (found,) = evaluate_series_sources(real, [str(made)], window=12, metrics=["spectrum"], seeds=1, cache=False).results
     assert found.real.count == 540 - 11
     assert "exactly this real part" in found.origin
+
+
+@pytest.mark.parametrize("text", ["discriminative>10", "predictive>=5", "copies>3"])
+def test_a_gate_that_would_never_fail_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="says the same of all series"):
+        parse_gates([text], None, GATES)
+    assert parse_gates([f"{text}%"], None, GATES)[0].limit <= 0.1
 
 
 def test_better_than_the_floor_is_not_off() -> None:
