@@ -204,7 +204,9 @@ class _Finder:
             row, text, others = odd
             raise UsageError(
                 f"{self.name}, {self.where(row)}, column '{column.name}': '{text[:60]}', where most cells are {others}",
-                f'if it means a missing value: --set data.columns.{column.name}.missing=["{text[:60]}"]; '
+                f"correct the cell, or leave the column out: --set data.drop=[{column.name}]"
+                if others != "numbers"
+                else f'if it means a missing value: --set data.columns.{column.name}.missing=["{text[:60]}"]; '
                 f"to learn texts: --set data.columns.{column.name}.kind=category",
             )
 

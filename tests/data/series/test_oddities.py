@@ -39,8 +39,11 @@ def test_a_number_that_is_none(tmp_path: Path, text: str) -> None:
 def test_a_date_that_is_none(tmp_path: Path, count: int, text: str) -> None:
     path = written(tmp_path, count, when=(10, text))
     for config in (SeriesDataConfig(window=3), SeriesDataConfig(window=3, time="when")):
-        with pytest.raises(UsageError, match=f"line 12, column 'when': '{text}', where most cells are dates like 2024"):
+        with pytest.raises(
+            UsageError, match=f"line 12, column 'when': '{text}', where most cells are dates like 2024"
+        ) as e:
             read_series(path, config)
+        assert "correct the cell" in str(e.value.hint)
 
 
 def test_texts_that_are_categories_by_nature_or_by_order(tmp_path: Path) -> None:
