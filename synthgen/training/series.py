@@ -173,13 +173,13 @@ class SeriesSubject:
         generator = torch.Generator(self.device).manual_seed(mix(self.config.training.seed, "held out"))
         count = min(len(windows), _VALIDATION_WINDOWS)
         index = torch.linspace(0, len(windows) - 1, count, device=self.device).long()
-        known, uniform, epsilon = self._random(count, generator)
-        uniform = uniform[torch.randperm(count, generator=generator, device=self.device)]
+        levels = torch.randperm(count, generator=generator, device=self.device)
         total, size = 0.0, self.config.training.batch_size
-        for start in range(0, count, size):
-            part = slice(start, start + size)
-            x0, valid = windows.gather(index[part])
-            total += float(denoiser.loss(x0, valid, known[part], uniform[part], epsilon[part]).double().sum())
+        for start in range(0, count, size):  # piece by piece: long windows of many channels are large
+            x0, valid = windows.gather(index[start : start + size])
+            known, uniform, epsilon = self._random(len(x0), generator)
+            uniform = (levels[start : start + size] + uniform * len(x0) % 1) / count
+            total += float(denoiser.loss(x0, valid, known, uniform, epsilon).double().sum())
         return total / count
 
     @property
