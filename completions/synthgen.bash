@@ -160,7 +160,7 @@ _synthgen() {
         'synthgen augment-classifier') words='--real --synthetic --train-generator --budget --set --test --target --real-size --ratio --imbalance --filter --classifier --augment --count -n --seeds --steps --batch-size --allow-leak --out -o --seed --max-bad --device --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen explain') words='--out -o --samples -n --class --rival --methods --rows --target --count --data --test --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
         'synthgen export') words='--format --out -o --sampler --steps --device --force --dry-run --json --quiet -q --color --help -h' ;;
-        'synthgen serve') words='--host --port --api-key-file --queue --max-count --timeout --device --quiet -q --color --help -h' ;;
+        'synthgen serve') words='--host --port --api-key-file --queue --max-count --timeout --device --json --quiet -q --color --help -h' ;;
         'synthgen doctor') words='--json --quiet -q --color --help -h' ;;
         'synthgen runs') words='--help -h' ;;
         'synthgen runs list') words='--json --quiet -q --color --help -h' ;;

@@ -188,6 +188,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from serve' -l queue -r -f -d 'R
 complete -c synthgen -n '__fish_seen_subcommand_from serve' -l max-count -r -f -d 'Samples that one request may ask for'
 complete -c synthgen -n '__fish_seen_subcommand_from serve' -l timeout -r -f -d 'Time from a request to its answer'
 complete -c synthgen -n '__fish_seen_subcommand_from serve' -l device -r -f -a 'auto cpu cuda mps' -d 'auto, cpu, cuda, cuda:1 or mps'
+complete -c synthgen -n '__fish_seen_subcommand_from serve' -l json -d 'Print one JSON document on stdout'
 complete -c synthgen -n '__fish_seen_subcommand_from serve' -l quiet -s q -d 'Print only the path or the number'
 complete -c synthgen -n '__fish_seen_subcommand_from serve' -l color -r -f -a 'auto always never' -d 'When to use colour'
 complete -c synthgen -n '__fish_seen_subcommand_from serve' -l help -s h -d 'Show the help.'

@@ -25,7 +25,7 @@ PageOption = Annotated[
 
 @app.command("list")
 def list_runs(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The folder of runs.", show_default=True)] = Path(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of runs.", show_default=True)] = Path(
         "runs"
     ),
     json: JsonOption = False,

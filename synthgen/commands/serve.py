@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from synthgen.commands.options import Color, ColorOption, DeviceOption, QuietOption, RunArgument
+from synthgen.commands.options import Color, ColorOption, DeviceOption, JsonOption, QuietOption, RunArgument
 from synthgen.console import command_console
 from synthgen.errors import UsageError
 
@@ -31,6 +31,7 @@ def serve(
         float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="Time from a request to its answer.")
     ] = 60.0,
     device: DeviceOption = "auto",
+    json: JsonOption = False,
     quiet: QuietOption = False,
     color: ColorOption = Color.auto,
 ) -> None:
@@ -39,7 +40,7 @@ def serve(
     POST /generate, GET /model, /health, /ready, /metrics; /docs shows what can be asked for. The same seed gives the
     same bytes as `synthgen sample`. Any address but this machine's own needs a key.
     """
-    with command_console(quiet=quiet, color=color) as console:
+    with command_console(json=json, quiet=quiet, color=color) as console:
         try:
             import fastapi  # noqa: F401
             import prometheus_client  # noqa: F401

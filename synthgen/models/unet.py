@@ -157,8 +157,9 @@ class UpBlock(Block):
     """A block on the way up: each layer also gets what the way down put out at its resolution."""
 
     def forward(self, x: torch.Tensor, kept: list[torch.Tensor], embedding: torch.Tensor) -> torch.Tensor:
+        """kept: one output for each layer, the last one first used."""
         for index in range(len(self.resnets)):
-            x = self.layer(index, torch.cat([x, kept.pop()], dim=1), embedding)
+            x = self.layer(index, torch.cat([x, kept[-1 - index]], dim=1), embedding)
         if self.resample:
             x = self.upsamplers[0](x)
         return x
@@ -235,6 +236,8 @@ class UNet(nn.Module):
             kept += outputs
         x = self.mid_block(x, embedding)
         for up in self.up_blocks:
-            x = up(x, kept, embedding)
+            count = len(up.resnets)
+            x = up(x, kept[-count:], embedding)
+            kept = kept[:-count]  # not taken away inside: FSDP hands blocks copies of their arguments
         output: torch.Tensor = self.conv_out(functional.silu(self.conv_norm_out(x)))
         return output

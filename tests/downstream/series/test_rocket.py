@@ -86,7 +86,7 @@ def test_features_do_not_depend_on_padding_or_neighbours() -> None:
 
 def test_missing_values_lie_on_the_line_and_are_told() -> None:
     values = np.array([[[0.0], [np.nan], [2.0], [np.nan]], [[4.0], [4.0], [2.0], [0.0]]])
-    windows = windows_of(series_from_array(values, lengths=np.array([4, 3]), labels=["a", "b"]), None)
+    windows = windows_of(series_from_array(values, lengths=np.array([4, 3]), labels=["a", "b"]), 4)
     found = Preparation(windows).inputs(windows)
     known = np.array([0.0, 2.0, 4.0, 4.0, 2.0])
     assert np.allclose(found.x[0, :, 0], (np.array([0.0, 1.0, 2.0, 2.0]) - known.mean()) / known.std(), atol=1e-6)
