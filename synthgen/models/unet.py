@@ -210,6 +210,7 @@ class UNet(nn.Module):
         self.conv_in = nn.Conv2d(channels, widths[0], 3, padding=1)
         self.time_embedding = TimeEmbedding(widths[0], embedding)
         self.class_embedding = None if classes is None else nn.Embedding(classes, embedding)
+        self.per_block = layers + 1  # layers of a block on the way up
         self.down_blocks, self.up_blocks = nn.ModuleList(), nn.ModuleList()
         last = len(widths) - 1
         for level, width in enumerate(widths):
@@ -236,8 +237,7 @@ class UNet(nn.Module):
             kept += outputs
         x = self.mid_block(x, embedding)
         for up in self.up_blocks:
-            count = len(up.resnets)
-            x = up(x, kept[-count:], embedding)
-            kept = kept[:-count]  # not taken away inside: FSDP hands blocks copies of their arguments
+            x = up(x, kept[-self.per_block :], embedding)
+            kept = kept[: -self.per_block]  # not taken away inside: FSDP hands blocks copies of their arguments
         output: torch.Tensor = self.conv_out(functional.silu(self.conv_norm_out(x)))
         return output
