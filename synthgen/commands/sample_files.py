@@ -33,7 +33,9 @@ def show_file(
     }
 
     def human() -> None:
-        console.line(f"{result.count:,} {unit} in {result.file}", "bold")
+        console.line(
+            f"{result.count:,} {unit.removesuffix('s') if result.count == 1 else unit} in {result.file}", "bold"
+        )
         for line in said:
             console.line(f"  {line}")
         rate = f"{result.per_second:,.0f} {unit}/s, " if result.per_second else ""

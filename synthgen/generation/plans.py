@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +14,7 @@ MOST = 10**12
 """Items that a manifest may claim."""
 
 
-class ItemPlan:
+class ItemPlan(ABC):
     """A dataclass of everything that the bytes of a set depend on.
 
     count: items. block: items that are computed together. shards: into how many pieces that can be made alone the set
@@ -28,8 +29,8 @@ class ItemPlan:
     escape: bool
 
     @property
-    def block(self) -> int:
-        raise NotImplementedError
+    @abstractmethod
+    def block(self) -> int: ...
 
     def to_dict(self) -> dict[str, Any]:
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return,call-overload]

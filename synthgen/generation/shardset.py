@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -55,7 +56,7 @@ class ShardPlan(Protocol):
 P = TypeVar("P", bound=ShardPlan)
 
 
-class ShardedSet(Generic[P]):
+class ShardedSet(ABC, Generic[P]):
     """The shards of one plan in one store."""
 
     content = ""
@@ -72,14 +73,15 @@ class ShardedSet(Generic[P]):
         """Samples by class name in the whole set."""
         return {}
 
+    @abstractmethod
     def data_names(self, shard: int) -> list[str]:
         """The objects of a shard, in order."""
-        raise NotImplementedError
 
+    @abstractmethod
     def describe(self, *, finished: bool, **state: Any) -> bytes:
         """The manifest of the whole."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(
         self,
         shard: int,
@@ -89,11 +91,10 @@ class ShardedSet(Generic[P]):
         should_stop: ShouldStop = never_stop,
     ) -> bool:
         """Make a shard of `blocks` of samples; False, with nothing left behind, when it was asked to stop."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish(self, records: Iterator[dict[str, Any]]) -> None:
         """All shards are there: write the manifest of the whole, and the card; clear away what kills left."""
-        raise NotImplementedError
 
     def manifest_name(self, shard: int) -> str:
         return f"shards/{self.tag(shard)}.json"

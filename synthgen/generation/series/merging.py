@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthgen.data.tables.binning import round_to
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
 DRAW, QUANTILE = "draw", "quantile"
 """The columns that tell the completions of a sequence apart, and their quantiles."""
+
+_DIGITS = 12
+"""Significant digits of what lies between two draws: beyond them it is the rounding of a sum."""
 
 
 def draws_of(frames: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
@@ -62,6 +67,7 @@ def _quantile(draws: Sequence[pd.Series], level: float, *, whole: bool) -> pd.Se
     gone = np.isnan(values).mean(0) > 0.5
     held = np.where(np.isnan(values).all(0), 0.0, values)
     found = np.nanquantile(held, level, axis=0, method="inverted_cdf" if whole else "weibull")
+    found = round_to(found, 15, _DIGITS)
     same = (values == values[0]).all(0)  # known cells: exactly as they are, whatever interpolation rounds
     found = np.where(same, values[0], found)
     if whole:

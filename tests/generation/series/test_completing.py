@@ -209,3 +209,13 @@ def test_intervals_of_few_draws_hold_their_share() -> None:
     low, high = quantiles_of([pd.DataFrame({"x": row}) for row in values[1:]], (0.1, 0.9), schema)
     inside = (low["x"] <= values[0]) & (values[0] <= high["x"])
     assert inside.mean() == pytest.approx(0.8, abs=0.03)
+
+
+def test_quantiles_have_no_digits_that_only_rounding_made() -> None:
+    column = ColumnSchema("level", "number", {})
+    schema = SeriesSchema(TableSchema((column,)), ("level",))
+    draws = [pd.DataFrame({"level": [value / 100, 1 / 3]}) for value in (210, 225, 231, 236, 241)]
+    for level in (0.2, 0.3, 0.5, 0.7):
+        (found,) = quantiles_of(draws, [level], schema)
+        assert len(repr(float(found["level"][0]))) <= 6
+        assert found["level"][1] == 1 / 3, "what is known stays as it is"
