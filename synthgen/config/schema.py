@@ -47,6 +47,9 @@ class DataConfig(Section):
     channels: Literal[1, 3] | None = Field(None, description="1 grey, 3 RGB; null: as the images are")
     classes: tuple[str, ...] | None = Field(None, min_length=1, description="learn only these classes; null: all")
     limit: int | None = Field(None, ge=1, description="use this many images, the same share of every class; null: all")
+    validation: float = Field(
+        0.0, ge=0.0, le=0.5, description="share of the images that training never sees, to choose a sampler by"
+    )
     max_bad: int = Field(0, ge=0, description="unreadable images to skip before giving up")
     augment: AugmentConfig = Field(AugmentConfig(), description="random changes to training images, all off by default")
 
@@ -64,6 +67,9 @@ class ModelConfig(Section):
 
     channels: tuple[Annotated[int, Field(ge=8, le=2048)], ...] = Field(
         (32, 64, 64), min_length=1, max_length=6, description="feature channels per resolution, finest first"
+    )
+    patch_size: Literal[1, 2, 4] = Field(
+        1, description="side of the pixel squares that the network sees as one; 2 learns faster on small budgets"
     )
     layers_per_block: int = Field(1, ge=1, le=8, description="residual layers per resolution")
     attention_resolutions: tuple[Annotated[int, Field(ge=1)], ...] = Field(

@@ -52,6 +52,25 @@ class ImageData:
         labels = None if self.labels is None else self.labels[index]
         return replace(self, images=np.ascontiguousarray(self.images[index]), labels=labels, fingerprint="")
 
+    def hold_out(self, share: float) -> tuple[ImageData, ImageData | None]:
+        """(what to train on, what to choose by), the same for the same images whoever asks.
+
+        The second has round(share x N) images in random order, each class in its share; None when that is nothing.
+        """
+        count = round(share * len(self))
+        if count == 0:
+            return self, None
+        generator = np.random.Generator(np.random.Philox(key=len(self)))
+        order = generator.permutation(len(self))
+        if self.labels is not None:  # by the share of its class that is before it: every class is cut alike
+            labels = self.labels[order]
+            place = np.empty(len(self))
+            for label in np.unique(labels):
+                of_class = np.flatnonzero(labels == label)
+                place[of_class] = (np.arange(len(of_class)) + 0.5) / len(of_class)
+            order = order[np.argsort(place, kind="stable")]
+        return self.select(np.sort(order[count:])), self.select(order[:count])
+
     def align(self, class_names: tuple[str, ...]) -> ImageData:
         """The same images with labels counted in `class_names`: two sources then mean the same by label 3.
 

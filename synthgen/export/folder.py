@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,15 @@ PIPELINE = ("pipeline", "SynthgenPipeline")
 
 def plan_for(model: Model, recipe: Recipe) -> SchedulerPlan:
     """The scheduler for a model and a recipe; raises SynthgenError when diffusers has none."""
-    return plan_scheduler(
+    plan = plan_scheduler(
         model.schedule,
         model.config.diffusion.prediction,
         model.denoiser.sigma_data,
         recipe,
         conditional=bool(model.class_names),
     )
+    # The library's own pipeline hands the network pixels, not patches of them.
+    return replace(plan, stock=plan.stock and model.config.model.patch_size == 1)
 
 
 def write_folder(model: Model, recipe: Recipe, plan: SchedulerPlan, folder: Path, usage_name: str) -> None:
@@ -80,6 +83,7 @@ def _index(model: Model, recipe: Recipe, plan: SchedulerPlan) -> dict[str, Any]:
         "guidance_scale": float(recipe.guidance_scale),
         "guidance_interval": list(recipe.guidance_interval),
         "eta": float(recipe.eta),
+        "patch_size": model.config.model.patch_size,
     }
 
 

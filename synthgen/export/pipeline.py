@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DiffusionPipeline, DPMSolverMultistepScheduler, ImagePipelineOutput
 from PIL import Image
+from torch.nn import functional
 
 
 def philox_noise(seed: int, keys: range, shape: tuple[int, ...], draw: int) -> np.ndarray:
@@ -38,6 +39,7 @@ class SynthgenPipeline(DiffusionPipeline):  # type: ignore[misc]
         sigma_data: standard deviation of the training data; used with `edm`.
         num_inference_steps, guidance_scale, guidance_interval, eta: what a call uses unless told otherwise. Guidance
             acts where sigma / alpha lies in the interval.
+        patch_size: side of the pixel squares that the network sees as one pixel of more channels.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class SynthgenPipeline(DiffusionPipeline):  # type: ignore[misc]
         guidance_scale: float = 1.0,
         guidance_interval: object = (0.0, 1e9),
         eta: float = 0.0,
+        patch_size: int = 1,
     ) -> None:
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler)
@@ -62,6 +65,7 @@ class SynthgenPipeline(DiffusionPipeline):  # type: ignore[misc]
             guidance_scale=guidance_scale,
             guidance_interval=list(guidance_interval),  # type: ignore[call-overload]
             eta=eta,
+            patch_size=patch_size,
         )
 
     @torch.no_grad()
@@ -99,7 +103,9 @@ class SynthgenPipeline(DiffusionPipeline):  # type: ignore[misc]
     ) -> torch.Tensor:
         device = self._execution_device
         size = self.unet.config.sample_size
-        shape = (self.unet.config.in_channels, *((size, size) if isinstance(size, int) else size))
+        patch = self.config.patch_size
+        sides = (size, size) if isinstance(size, int) else size
+        shape = (self.unet.config.in_channels // patch**2, *(patch * side for side in sides))
 
         def noise(draw: int) -> torch.Tensor:
             return torch.from_numpy(philox_noise(seed, keys, shape, draw)).to(device)
@@ -126,7 +132,9 @@ class SynthgenPipeline(DiffusionPipeline):  # type: ignore[misc]
         kind = self.config.network_output
         total = (sigma / alpha) ** 2 + (self.config.sigma_data or 0.0) ** 2
         scale = 1 / (alpha * total.sqrt()) if kind == "edm" else torch.ones(())
-        raw: torch.Tensor = self.unet((scale * x).to(self.unet.dtype), time, class_labels=labels).sample.float()
+        patches = functional.pixel_unshuffle((scale * x).to(self.unet.dtype), self.config.patch_size)
+        raw: torch.Tensor = self.unet(patches, time, class_labels=labels).sample.float()
+        raw = functional.pixel_shuffle(raw, self.config.patch_size)
         if kind == "edm":  # Karras et al. 2022, table 1, in x / alpha
             data = float(self.config.sigma_data)
             return (data**2 / (alpha * total)) * x + (sigma / alpha * data / total.sqrt()) * raw

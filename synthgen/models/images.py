@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from synthgen.config.schema import ModelConfig
 from synthgen.errors import UsageError
@@ -16,38 +17,53 @@ class ImageNetwork(nn.Module):
     """A U-Net behind the `Network` contract: (x (B, C, H, W), time (B,), labels (B,) or None) -> like x.
 
     A conditional network has one embedding more than there are classes: the last one is the null class.
+    patch_size: the U-Net sees squares of that many pixels as one pixel with as many times more channels.
     """
 
-    def __init__(self, unet: UNet) -> None:
+    def __init__(self, unet: UNet, patch_size: int = 1) -> None:
         super().__init__()
         self.unet = unet
+        self.patch_size = patch_size
 
     def forward(self, x: torch.Tensor, time: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+        if self.patch_size > 1:
+            x = functional.pixel_unshuffle(x, self.patch_size)
         output: torch.Tensor = self.unet(x, time, labels)
-        return output
+        return functional.pixel_shuffle(output, self.patch_size) if self.patch_size > 1 else output
 
 
 def fitting_size(config: ModelConfig, height: int, width: int) -> tuple[int, int]:
-    """The size nearest to height x width whose sides are divisible by 2^(levels - 1), as the U-Net's skips need."""
-    multiple = 2 ** (len(config.channels) - 1)
+    """The size nearest to height x width whose sides are divisible by `_multiple`."""
+    multiple = _multiple(config)
     near = [max(multiple, round(side / multiple) * multiple) for side in (height, width)]
     return near[0], near[1]
+
+
+def _multiple(config: ModelConfig) -> int:
+    """What the sides of an image must be divisible by: whole patches, and 2^(levels - 1) of them for the skips."""
+    return int(config.patch_size * 2 ** (len(config.channels) - 1))
 
 
 def unet_arguments(config: ModelConfig, shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
     """Arguments of diffusers' `UNet2DModel` for images of `shape` (H, W, C); `num_classes` 0 means unconditional.
 
-    Raises: UsageError when H or W is not divisible by 2^(levels - 1), which the U-Net's skips need.
+    Its pixels are patches of the image. Raises: UsageError when H or W does not divide as `_multiple` says.
     """
     height, width, channels = shape
     levels = len(config.channels)
     near = fitting_size(config, height, width)
     if near != (height, width):
         raise UsageError(
-            f"images of {height} x {width} pixels do not fit {levels} resolutions: each side must be divisible by "
-            f"{2 ** (levels - 1)}",
+            f"images of {height} x {width} pixels do not fit {levels} resolutions"
+            f"{f' of {config.patch_size}-pixel patches' if config.patch_size > 1 else ''}: each side must be divisible "
+            f"by {_multiple(config)}",
             f"set data.image_size to [{near[0]}, {near[1]}], or give model.channels fewer entries",
         )
+    height, width, channels = (
+        height // config.patch_size,
+        width // config.patch_size,
+        channels * config.patch_size**2,
+    )
     resolutions = [height // 2**level for level in range(levels)]
     unknown = [size for size in config.attention_resolutions if size not in resolutions]
     if unknown:
@@ -96,4 +112,4 @@ def build_network(config: ModelConfig, shape: tuple[int, int, int], num_classes:
     # An output of zero at the start makes the first x0_hat the preconditioner's own guess: a calm first step.
     for weight in unet.conv_out.parameters():
         nn.init.zeros_(weight)
-    return ImageNetwork(unet)
+    return ImageNetwork(unet, config.patch_size)

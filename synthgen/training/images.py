@@ -84,7 +84,8 @@ class ImageSubject:
     unit = UNITS["images"]
 
     def __init__(self, config: Config, data: ImageData, device: torch.device) -> None:
-        self.config, self.data, self.device = config, data, device
+        self.config, self.device = config, device
+        self.data, self.held_out = data.hold_out(config.data.validation)
         self.class_names = _conditioning(config, data)
         self.codec = ImageCodec(*data.shape)
         self.name, self.skipped = data.name, len(data.skipped)
@@ -94,7 +95,8 @@ class ImageSubject:
         self.facts: dict[str, Any] = {
             "name": data.name,
             "split": data.split,
-            "count": len(data),
+            "count": len(self.data),
+            "held_out": 0 if self.held_out is None else len(self.held_out),
             "fingerprint": data.fingerprint,
             "licence": data.licence,
             "skipped": len(data.skipped),
@@ -106,7 +108,8 @@ class ImageSubject:
     def describe(self) -> dict[str, Any]:
         height, width, channels = self.data.shape
         size = f"{height} x {width} x {channels}"
-        return {"data": f"{self.name}, {len(self):,} images of {size}", "classes": len(self.class_names)}
+        kept = f", {len(self.held_out):,} held out" if self.held_out is not None else ""
+        return {"data": f"{self.name}, {len(self):,} images of {size}{kept}", "classes": len(self.class_names)}
 
     def batches(self) -> Batches:
         settings = self.config.training

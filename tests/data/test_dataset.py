@@ -83,3 +83,16 @@ def test_codec_round_trip_is_exact_for_every_grey_level():
     assert torch.equal(
         codec.decode(torch.tensor([[[[-3.0, 3.0]]]])).flatten(), torch.tensor([0, 255], dtype=torch.uint8)
     )
+
+
+def test_held_out_images_are_apart_and_cut_every_class_alike() -> None:
+    labels = np.repeat([0, 1, 2], [400, 100, 20])
+    images = np.arange(520, dtype=np.uint16).view(np.uint8).reshape(520, 1, 2, 1)
+    data = ImageData(images, labels, ("a", "b", "c"), "numbered")
+    rest, held = data.hold_out(0.1)
+    assert held is not None
+    numbers = [part.images.reshape(-1, 2).copy().view(np.uint16).ravel() for part in (rest, held)]
+    assert sorted(np.concatenate(numbers)) == list(range(520))
+    assert np.bincount(held.labels).tolist() == [40, 10, 2]  # type: ignore[arg-type]
+    assert np.array_equal(data.hold_out(0.1)[1].images, held.images)  # type: ignore[union-attr]
+    assert data.hold_out(0.0) == (data, None)

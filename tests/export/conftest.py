@@ -40,13 +40,15 @@ def make_model(tiny_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Make
     header, tensors = load_checkpoint(resolve_run(str(tiny_run)))
     folder = tmp_path_factory.mktemp("models")
 
-    def make(schedule: str = "edm", prediction: str = "edm", *, conditional: bool = True) -> Model:
-        path = folder / f"{schedule}-{prediction}-{conditional}.safetensors"
+    def make(schedule: str = "edm", prediction: str = "edm", *, conditional: bool = True, patch_size: int = 1) -> Model:
+        path = folder / f"{schedule}-{prediction}-{conditional}-{patch_size}.safetensors"
         if not path.exists():
             changed, weights = copy.deepcopy(header), tensors
             changed["config"]["diffusion"].update(schedule=schedule, prediction=prediction)
+            changed["config"]["model"].update(patch_size=patch_size)
             if not conditional:
                 changed["class_names"] = []
+            if not conditional or patch_size > 1:
                 weights = random_weights(Config.model_validate(changed["config"]), ImageCodec(**header["codec"]))
             save_checkpoint(path, weights, changed)
         return load(path, device="cpu")

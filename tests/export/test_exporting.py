@@ -43,6 +43,14 @@ def load_pipeline(folder):
     return pipe
 
 
+def test_diffusers_draws_the_same_images_from_patches(make_model, tmp_path):
+    model = make_model("linear", "epsilon", conditional=False, patch_size=2)
+    result = export_model(model, tmp_path / "out", recipe=model.recipe(sampler="ddpm", steps=7))
+    assert result.max_difference <= 1
+    images = load_pipeline(tmp_path / "out")(batch_size=4, seed=3, num_inference_steps=7, output_type="uint8").images
+    assert greys(images, model.sample(4, seed=3, sampler="ddpm", steps=7)) <= 1
+
+
 @pytest.mark.parametrize(("schedule", "prediction", "conditional"), KINDS)
 def test_diffusers_draws_the_same_images(schedule, prediction, conditional, make_model, tmp_path):
     """With every sampler that diffusers has for the model; the reference is `model.sample`, not the export's check."""

@@ -56,3 +56,21 @@ def test_attention_that_cannot_be_is_refused() -> None:
         build_network(attending(attention_resolutions=(7,)), (8, 8, 1), 0)
     with pytest.raises(UsageError, match="does not divide the 16 channels"):  # diffusers would build zero heads
         build_network(attending(attention_head_dim=32), (8, 8, 1), 0)
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (8, 16, 3)])
+def test_patches_are_pixels_of_more_channels(shape: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    network = build_network(SMALL.model_copy(update={"patch_size": 2}), shape, 2)
+    torch.nn.init.normal_(network.unet.conv_out.weight)  # type: ignore[arg-type, union-attr]
+    height, width, channels = shape
+    x, time, labels = torch.randn(3, channels, height, width), torch.tensor([0.1, 0.5, 0.9]), torch.tensor([0, 1, 2])
+    squares = x.reshape(3, channels, height // 2, 2, width // 2, 2).permute(0, 1, 3, 5, 2, 4)
+    answer = network.unet(squares.reshape(3, 4 * channels, height // 2, width // 2), time, labels)  # type: ignore[operator]
+    back = answer.reshape(3, channels, 2, 2, height // 2, width // 2).permute(0, 1, 4, 2, 5, 3).reshape(x.shape)
+    torch.testing.assert_close(network(x, time, labels), back)
+
+
+def test_sides_must_hold_whole_patches() -> None:
+    with pytest.raises(UsageError, match="2 resolutions of 2-pixel patches: each side must be divisible by 4"):
+        build_network(SMALL.model_copy(update={"patch_size": 2}), (10, 8, 1), 0)
