@@ -31,11 +31,31 @@ def prune_checkpoints(run: Path, keep: int) -> None:
             path.unlink()
 
 
+BUNDLED = "bundled:"
+"""Before the name of a model that comes with the package, where the bare name could mean something else."""
+
+
+def bundled_models() -> dict[str, Path]:
+    """The models that come with the package, by name."""
+    folder = Path(__file__).parent / "bundled"
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+
+
 def resolve_run(run: str | Path) -> Path:
-    """The model checkpoint that RUN means: a `.safetensors` file, a run folder (its newest), or a name in `runs/`.
+    """The model checkpoint that RUN means: a `.safetensors` file, a run folder (its newest), a name in `runs/`, or a
+    model that comes with the package (`bundled:NAME` always means that).
 
     Raises: UsageError naming the nearest run.
     """
+    bundled = bundled_models()
+    if str(run).startswith(BUNDLED):
+        name = str(run).removeprefix(BUNDLED)
+        if name not in bundled:
+            raise UsageError(
+                f"no model called '{name}' comes with synthgen{nearest(name, list(bundled))}",
+                f"those that do: {', '.join(bundled)}",
+            )
+        return bundled[name]
     path = Path(run)
     if not path.exists() and (Path("runs") / path).exists():
         path = Path("runs") / path
@@ -48,9 +68,14 @@ def resolve_run(run: str | Path) -> Path:
         single = path / "model.safetensors"
         if single.is_file():
             return single
-        raise UsageError(f"{path} holds no checkpoint", "a run folder has checkpoints/step-*.safetensors in it")
+        hint = "a run folder has checkpoints/step-*.safetensors in it"
+        if str(run) in bundled:
+            hint += f"; the model that comes with synthgen is {BUNDLED}{run}"
+        raise UsageError(f"{path} holds no checkpoint", hint)
+    if str(run) in bundled:
+        return bundled[str(run)]
     known = [str(entry) for entry in Path("runs").glob("*") if entry.is_dir()] if Path("runs").is_dir() else []
-    known += [Path(name).name for name in known]
+    known += [*(Path(name).name for name in known), *bundled]
     raise UsageError(
         f"there is no run or checkpoint '{run}'{nearest(str(run), known)}",
         "train one with `synthgen train`, or give the path of a run folder or a .safetensors file",

@@ -73,3 +73,31 @@ def test_what_says_nothing_is_taken_for_images(tmp_path: Path) -> None:
         path.write_bytes(data)
         assert modality_of(path) == "images"
     assert modality_of(tmp_path / "nothing") == "images"
+
+
+@pytest.fixture
+def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    models = {
+        "mnist": tmp_path / "package" / "mnist.safetensors",
+        "fashion": tmp_path / "package" / "fashion.safetensors",
+    }
+    monkeypatch.setattr("synthgen.runs.bundled_models", lambda: models)
+    return models
+
+
+def test_a_run_of_the_user_comes_before_a_bundled_model(run: Path, bundled: dict[str, Path]) -> None:
+    assert resolve_run("mnist") == checkpoint_path(run, 1200)
+    assert resolve_run("bundled:mnist") == bundled["mnist"]
+    assert resolve_run("fashion") == bundled["fashion"]
+
+
+def test_a_folder_that_is_no_run_is_not_taken_for_a_bundled_model(run: Path, bundled: dict[str, Path]) -> None:
+    Path("fashion").mkdir()
+    with pytest.raises(UsageError, match="holds no checkpoint") as caught:
+        resolve_run("fashion")
+    assert "bundled:fashion" in str(caught.value.hint)
+
+
+def test_an_unknown_bundled_model_names_the_nearest(bundled: dict[str, Path]) -> None:
+    with pytest.raises(UsageError, match="did you mean 'fashion'"):
+        resolve_run("bundled:fashon")
