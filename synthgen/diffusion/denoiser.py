@@ -95,7 +95,7 @@ class Denoiser(nn.Module):
         """
         alpha, sigma = _like(alpha, x), _like(sigma, x)
         map_ = self.conversion(alpha, sigma)
-        x0 = map_.skip * x + map_.out * self.raw(map_.scale * x, time.expand(len(x)), self._labels(labels, x))
+        x0 = map_.skip * x + map_.out * self.raw(map_.scale * x, time.expand(x.shape[0]), self._labels(labels, x))
         return x0.clamp(-1.0, 1.0) if self.prediction == "epsilon" else x0
 
     def loss(
@@ -150,7 +150,7 @@ class Denoiser(nn.Module):
         if self.null_label is None:
             return None
         if labels is None:
-            return torch.full((len(x),), self.null_label, dtype=torch.long, device=x.device)
+            return torch.full((x.shape[0],), self.null_label, dtype=torch.long, device=x.device)
         return labels
 
 
