@@ -10,8 +10,10 @@ import torch
 
 from synthgen.data.dataset import ImageCodec
 from synthgen.diffusion.denoiser import Denoiser
+from synthgen.diffusion.guidance import guide, guided_levels
 from synthgen.diffusion.loop import run_table
 from synthgen.diffusion.samplers import SamplerTable, build_table
+from synthgen.diffusion.timesteps import sampling_levels
 from synthgen.generation.noise import noise
 from synthgen.generation.numerics import pinned
 from synthgen.generation.parallel import in_order, one_thread
@@ -25,7 +27,10 @@ LabelsOf = Callable[[int, int], "np.ndarray | None"]
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that the pixels of a sample depend on beside the weights, its number and the seed."""
+    """All that the pixels of a sample depend on beside the weights, its number and the seed.
+
+    noise_levels: sigma/alpha at each step, falling; none: as the schedule spaces them.
+    """
 
     sampler: str = "dpm++2m"
     steps: int = 12
@@ -33,6 +38,9 @@ class Recipe:
     guidance_scale: float = 1.0
     guidance_interval: tuple[float, float] = (0.0, 1e9)
     block_size: int = 32
+    noise_levels: tuple[float, ...] = ()
+    autoguidance: str | None = None
+    """sha256 of the checkpoint of the weaker copy that guides; None: the network itself without the label does."""
 
 
 class Engine:
@@ -42,22 +50,32 @@ class Engine:
     shape of its batch: only so is sample k the same in every request.
     """
 
-    def __init__(self, denoiser: Denoiser, codec: ImageCodec, recipe: Recipe, device: torch.device) -> None:
+    def __init__(
+        self,
+        denoiser: Denoiser,
+        codec: ImageCodec,
+        recipe: Recipe,
+        device: torch.device,
+        weaker: Denoiser | None = None,
+    ) -> None:
+        """weaker: the copy that `recipe.autoguidance` names. Raises ValueError when one is there without the other."""
+        if (recipe.autoguidance is None) != (weaker is None):
+            raise ValueError("a recipe with autoguidance and the weaker denoiser that it names belong together")
         self.denoiser = denoiser.eval()
+        self.weaker = weaker
         self.codec = codec
         self.recipe = recipe
         self.device = device
-        levels = denoiser.schedule.levels(recipe.steps)
+        levels = sampling_levels(denoiser.schedule, recipe.sampler, recipe.steps, recipe.noise_levels)
         self.table: SamplerTable = build_table(recipe.sampler, levels.alphas, levels.sigmas, eta=recipe.eta)
         # Everything that the loop reads is on the device before it starts: no copy, no synchronisation inside.
         as_tensor = {"dtype": torch.float32, "device": device}
         self._alphas = torch.tensor(levels.alphas, **as_tensor)  # type: ignore[arg-type]
         self._sigmas = torch.tensor(levels.sigmas, **as_tensor)  # type: ignore[arg-type]
         self._times = torch.tensor(levels.times, **as_tensor)  # type: ignore[arg-type]
-        ratios = levels.sigmas[:-1] / levels.alphas[:-1]
-        low, high = recipe.guidance_interval
-        guided = (ratios >= low) & (ratios <= high) & (recipe.guidance_scale != 1.0)
-        self._guided = [bool(flag) and denoiser.null_label is not None for flag in guided]
+        possible = weaker is not None or denoiser.null_label is not None
+        scale = recipe.guidance_scale if possible else 1.0
+        self._guided = guided_levels(levels.alphas, levels.sigmas, scale, recipe.guidance_interval)
 
     @property
     def network_calls(self) -> int:
@@ -66,12 +84,11 @@ class Engine:
 
     def _denoise(self, x: torch.Tensor, level: int, labels: torch.Tensor | None) -> torch.Tensor:
         at = (self._alphas[level], self._sigmas[level], self._times[level])
+        strong: torch.Tensor = self.denoiser(x, *at, labels)
         if not self._guided[level]:
-            return self.denoiser(x, *at, labels)  # type: ignore[no-any-return]
-        # Ho and Salimans 2022, eq. 6, in x0: linear in eps at a fixed level, hence the same combination.
-        with_class = self.denoiser(x, *at, labels)
-        without = self.denoiser(x, *at, None)
-        return without + self.recipe.guidance_scale * (with_class - without)  # type: ignore[no-any-return]
+            return strong
+        weak = self.denoiser(x, *at, None) if self.weaker is None else self.weaker(x, *at, labels)
+        return guide(strong, weak, self.recipe.guidance_scale)
 
     @torch.inference_mode()
     def latents(

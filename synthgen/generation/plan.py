@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from synthgen.config.schema import SamplingConfig
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.generation.engine import Recipe
 from synthgen.generation.numerics import numerics, versions
@@ -67,6 +69,13 @@ def plan_from_dict(values: dict[str, Any]) -> SamplePlan:
     try:
         recipe = dict(values["recipe"])
         recipe["guidance_interval"] = tuple(recipe["guidance_interval"])
+        levels = recipe.get("noise_levels") or ()
+        if levels:  # the limits of a config's are those of a manifest's
+            levels = SamplingConfig(noise_levels=levels, steps=recipe["steps"]).noise_levels
+        recipe["noise_levels"] = levels
+        weaker = recipe.get("autoguidance")
+        if not (weaker is None or (isinstance(weaker, str) and re.fullmatch("[0-9a-f]{64}", weaker))):
+            raise ValueError(f"autoguidance by {weaker!r:.100}")
         labels = tuple(int(label) for label in values["labels"])
         plan = SamplePlan(**{**values, "recipe": Recipe(**recipe), "labels": labels})
         sizes = (plan.count, plan.recipe.block_size, 1 if plan.shards is None else plan.shards)
