@@ -20,7 +20,7 @@ from synthgen.errors import UsageError, nearest
 
 __all__ = ["SAMPLERS", "Row", "SamplerTable", "build_table"]
 
-SAMPLERS = ("ddpm", "ddim", "euler", "heun", "dpm++2m", "dpm++2m-sde", "dpm++3m")
+SAMPLERS = ("ddpm", "ddim", "euler", "heun", "dpm++2m", "dpm++2m-sde", "dpm++3m", "consistency")
 
 
 def build_table(name: str, alphas: object, sigmas: object, *, eta: float = 0.0) -> SamplerTable:
@@ -49,6 +49,8 @@ def _rows(name: str, alphas: Float64Array, sigmas: Float64Array, eta: float) -> 
         return ddim_rows(alphas, sigmas, eta=eta)
     if name == "heun":
         return heun_rows(alphas, sigmas)
+    if name == "consistency":
+        return consistency_rows(alphas, sigmas)
     return dpmpp_rows(alphas, sigmas, order=3 if name == "dpm++3m" else 2, stochastic=name == "dpm++2m-sde")
 
 
@@ -100,3 +102,12 @@ def heun_rows(alphas: Float64Array, sigmas: Float64Array) -> list[Row]:
             correction = float(alphas[i + 1]) * (1.0 - q) / (2.0 * q)
             rows.append(Row(level=i + 1, x=1.0, x0=(correction, -correction)))
     return rows
+
+
+def consistency_rows(alphas: Float64Array, sigmas: Float64Array) -> list[Row]:
+    """Multistep consistency sampling: Song et al. 2023 (arXiv:2303.01469), algorithm 1.
+
+    The clean image that the network sees is noised afresh to the next level: `x' = alpha' x0 + sigma' z`. For models
+    that were tuned for it; the posterior mean of any other would lose at each step what it cannot see.
+    """
+    return [Row(level=i, x=0.0, x0=(float(alphas[i + 1]),), noise=float(sigmas[i + 1])) for i in range(len(sigmas) - 1)]

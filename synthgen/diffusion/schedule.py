@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -44,6 +45,12 @@ class NoiseSchedule(Protocol):
     def levels(self, steps: int) -> Levels:
         """The levels of a sampler with `steps` steps (1 or more)."""
 
+    def at(self, ratios: Sequence[float] | np.ndarray) -> Levels:
+        """The levels with these noise-to-signal ratios sigma / alpha (finite, above 0, falling), then the clean one.
+
+        A schedule of discrete steps takes the nearest of its own.
+        """
+
     def velocity(self, alpha: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(p, q) in the velocity v = p * eps - q * x0 that a `v` network predicts."""
 
@@ -65,13 +72,20 @@ class EDMSchedule:
         normal = torch.special.ndtri(uniform.double().clamp(1e-6, 1 - 1e-6)).float()
         log_sigma = self.noise_mean + self.noise_std * normal
         sigma = log_sigma.exp().clamp(self.sigma_min, self.sigma_max)
-        return torch.ones_like(sigma), sigma, sigma.log() / 4
+        return torch.ones_like(sigma), sigma, self.time(sigma)
+
+    def time(self, sigma: torch.Tensor) -> torch.Tensor:
+        """What the network is told at noise level sigma (above 0)."""
+        return sigma.log() / 4
 
     def levels(self, steps: int) -> Levels:
         ramp = np.linspace(0.0, 1.0, steps) if steps > 1 else np.zeros(1)
         low, high = self.sigma_min ** (1 / self.rho), self.sigma_max ** (1 / self.rho)
-        sigmas = (high + ramp * (low - high)) ** self.rho
-        return Levels(np.ones(steps + 1), np.append(sigmas, 0.0), np.log(sigmas) / 4)
+        return self.at((high + ramp * (low - high)) ** self.rho)
+
+    def at(self, ratios: Sequence[float] | np.ndarray) -> Levels:
+        sigmas = np.asarray(ratios, np.float64)
+        return Levels(np.ones(len(sigmas) + 1), np.append(sigmas, 0.0), np.log(sigmas) / 4)
 
     def velocity(self, alpha: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return alpha, sigma
@@ -114,7 +128,13 @@ class DDPMSchedule:
         """Trailing spacing (Lin et al. 2024, section 3.3): the noisiest step is always visited."""
         if steps > 1000:
             raise UsageError(f"the {self.name} schedule has 1,000 steps; {steps} were asked for")
-        index = np.round(np.arange(steps, 0, -1) * (1000 / steps)).astype(int) - 1
+        return self._levels(np.round(np.arange(steps, 0, -1) * (1000 / steps)).astype(int) - 1)
+
+    def at(self, ratios: Sequence[float] | np.ndarray) -> Levels:
+        own = np.log((1 - self.alpha_bar) / self.alpha_bar) / 2
+        return self._levels(np.abs(np.log(np.asarray(ratios, np.float64))[:, None] - own).argmin(1))
+
+    def _levels(self, index: np.ndarray) -> Levels:
         bar = self.alpha_bar[index]
         return Levels(np.append(np.sqrt(bar), 1.0), np.append(np.sqrt(1 - bar), 0.0), index.astype(float))
 
@@ -138,6 +158,11 @@ class FlowSchedule:
 
     def levels(self, steps: int) -> Levels:
         t = np.linspace(self.t_max, 0.0, steps + 1)
+        return Levels(1 - t, t, 1000 * t[:-1])
+
+    def at(self, ratios: Sequence[float] | np.ndarray) -> Levels:
+        ratio = np.asarray(ratios, np.float64)
+        t = np.append(ratio / (1 + ratio), 0.0)
         return Levels(1 - t, t, 1000 * t[:-1])
 
     def velocity(self, alpha: torch.Tensor, sigma: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,0 +1,90 @@
+"""Consistency models: the pairs of noise levels and the loss that tune one, and the levels that sample from it.
+
+A consistency function takes every point of a trajectory of the probability-flow ODE to the trajectory's clean end
+(Song et al. 2023, arXiv:2303.01469). A trained EDM denoiser becomes one by Easy Consistency Tuning (Geng et al. 2024,
+arXiv:2406.14548): its answers at two levels of the same noise are drawn together, over a distance that shrinks as
+training goes on. Its preconditioning makes f(x, 0) = x already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from synthgen.diffusion.denoiser import Denoiser
+from synthgen.diffusion.schedule import EDMSchedule
+
+SIGMA_MAX = 80.0
+"""The noise that a consistency sampler starts from."""
+
+_LOWEST, _HIGHEST = 0.27, 2.4
+"""Levels between which a sample is noised again; their geometric mean is the 0.8 of Geng et al. for two steps."""
+
+
+def consistency_levels(steps: int) -> tuple[float, ...]:
+    """sigma of each of `steps` calls: 80, then levels spread evenly in log sigma; (80, 0.8) for two."""
+    again = steps - 1
+    share = (np.arange(again) + 0.5) / max(1, again)
+    return (SIGMA_MAX, *(float(_HIGHEST * (_LOWEST / _HIGHEST) ** part) for part in share))
+
+
+def gap_of(progress: float, q: float, stages: int) -> float:
+    """How far r stays below t, as q^-stage: `stages` equal parts of the run, the stage counted from 1 (appendix A).
+
+    progress: share of the run that is done, in [0, 1].
+    """
+    return float(q ** -(1 + min(stages - 1, int(progress * stages))))
+
+
+def partner(t: torch.Tensor, gap: float, k: float, b: float) -> torch.Tensor:
+    """The lower level r of each pair: r / t = 1 - gap * n(t), n(t) = 1 + k sigmoid(-b t), 0 where that is negative.
+
+    t: float32 (B,), noise levels sigma. n makes pairs wide at low noise, where answers are close anyway.
+    """
+    return t * (1.0 - gap * (1.0 + k * torch.sigmoid(-b * t))).clamp(min=0.0)
+
+
+def consistency_loss(
+    denoiser: Denoiser,
+    x0: torch.Tensor,
+    labels: torch.Tensor | None,
+    t: torch.Tensor,
+    r: torch.Tensor,
+    noise: torch.Tensor,
+    *,
+    c: float,
+) -> torch.Tensor:
+    """Distance of f(x0 + t noise) from f(x0 + r noise) without gradient, over t - r, per sample: float32 (B,).
+
+    Both answers are given with the same dropout mask. The distance is pseudo-Huber, sqrt(d^2 + c^2) - c with d the
+    root mean square over pixels, whose gradient is that of the squared distance times 1 / sqrt(d^2 + c^2): the adaptive
+    weighting of Geng et al., section 3.3. Where r is 0 the answer is x0 itself, as in the training of a denoiser.
+
+    Args:
+        x0: float32 (B, ...). labels: int64 (B,) with nulls already in place, or None. t, r: sigma, float32 (B,), r < t.
+        noise: standard normal, shaped like x0. c: above 0, in units of the encoded data.
+    """
+    schedule = denoiser.schedule
+    assert isinstance(schedule, EDMSchedule)
+    one = torch.ones_like(t)
+    shape = (-1, *(1,) * (x0.ndim - 1))
+    with _same_dropout(denoiser, x0.device), torch.no_grad():
+        low = r.clamp(min=schedule.sigma_min)
+        nearer = denoiser(x0 + low.view(shape) * noise, one, low, schedule.time(low), labels)
+        target = torch.where(r.view(shape) > 0, nearer, x0)
+    answer = denoiser(x0 + t.view(shape) * noise, one, t, schedule.time(t), labels)
+    squares = (answer - target).square().flatten(1).mean(1)
+    return ((squares + c * c).sqrt() - c) / (t - r)
+
+
+@contextmanager
+def _same_dropout(denoiser: Denoiser, device: torch.device) -> Iterator[None]:
+    """Leave the random numbers of the device as they are, so that what follows draws the same masks again."""
+    if not any(isinstance(part, torch.nn.Dropout) and part.p > 0 for part in denoiser.modules()):
+        yield
+        return
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
