@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthgen.explain.series import audit, sharing, sources
+from synthgen.explain import audit
+from synthgen.explain.commitment import Commitment, commitment
+from synthgen.explain.series import sharing, sources
 from synthgen.explain.series.attention import attention
+from synthgen.explain.series.audit import judged, learned
 from synthgen.explain.series.context import LEAST_REAL, Context
 from synthgen.explain.series.evidence import Reference, class_evidence, reference, surprise
 from synthgen.explain.series.giveaway import LEAST_WINDOWS, give_away
 from synthgen.explain.series.maps import Map
 from synthgen.explain.series.methods import NEEDS_DATA, NEEDS_SAMPLES
 from synthgen.explain.series.neighbours import neighbours
-from synthgen.explain.series.trajectory import Commitment, Trajectory, commitment, draw, settling
+from synthgen.explain.series.trajectory import Trajectory, draw, settling
 
 if TYPE_CHECKING:
     from synthgen.explain.series.run import SeriesExplanation
@@ -76,14 +79,14 @@ def _audited(found: SeriesExplanation, one: Map, again: Callable[[Any], np.ndarr
     for number in range(audit.SHUFFLES):
         other = audit.shuffled(context.model.denoiser, number)
         shuffled.append(again(context.probe.with_denoiser(other))[..., :channels])
-    checks = [audit.learned(context.probe, *context.ordinary)]
+    checks = [learned(context.probe, *context.ordinary)]
     if context.classes and context.judge is not None:
         checks.append(context.judge.check)
     checks += audit.deletion(context.deleter(one.values), context.unit, classes=bool(context.classes))
     checks.append(audit.weights(one.values[..., :channels], shuffled, valid))
     if one.halves is not None:
         checks.append(audit.stability(one.halves[..., :channels], valid))
-    found.maps[one.name] = audit.judged(one, checks)
+    found.maps[one.name] = judged(one, checks)
 
 
 def _shap(found: SeriesExplanation) -> None:
@@ -108,12 +111,12 @@ def _shap(found: SeriesExplanation) -> None:
     pieces = segments.sums(cells[0])
     there = segments.sums(np.repeat(context.scene.valid[..., None], layout.channels, axis=2).astype(float)) > 0
     unit = "of the judge's log-odds" + (" of the class" if context.classes else " of `synthetic`")
-    checks = [context.judge.check, audit.learned(context.probe, *context.ordinary), audit.additivity(shares.gap)]
+    checks = [context.judge.check, learned(context.probe, *context.ordinary), audit.additivity(shares.gap)]
     checks += audit.deletion(context.judge_deleter(one.values), unit, classes=bool(context.classes))
     checks.append(audit.weights(pieces[..., None], [half[..., None] for half in rough], there, "the judge"))
     checks.append(audit.stability(shares.halves[:, 0][..., None], there))
     found.shares = shares
-    found.maps["shap"] = audit.judged(one, checks)
+    found.maps["shap"] = judged(one, checks)
 
 
 def _sides(context: Context) -> tuple[tuple[str, str], ...]:

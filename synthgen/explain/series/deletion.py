@@ -3,44 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 
+from synthgen.explain.audit import RANDOM_SETS, SHARES, Deletion, over_draws
 from synthgen.explain.series.cells import Scene
 from synthgen.explain.series.probe import Probe
 from synthgen.explain.series.segments import Segments
 
-SHARES = (0.2, 0.35)
-RANDOM_SETS = 20
 DRAWS, RANDOM_DRAWS = 8, 2
 """How often the cells of one choice are drawn anew."""
 
 Target = Callable[[Scene, np.ndarray], np.ndarray]
 """(windows, which window each of them was, int64 (M,)) -> the scalar that a map explains, float64 (M,)."""
-
-
-@dataclass(frozen=True, eq=False)
-class Deletion:
-    """Mean losses of the target over windows and shares, and of every share alone.
-
-    ours: float64 (F,), the map's own. error: its standard error over draws, of the mean over shares. random: float64
-    (RANDOM_SETS, F). others: by name of a plain map, float64 (F,). margins: by name, (mean of ours - theirs, its
-    standard error), paired over draws. whole: (loss, standard error) when all cells are drawn anew.
-    """
-
-    ours: np.ndarray
-    error: float
-    random: np.ndarray
-    others: dict[str, np.ndarray]
-    margins: dict[str, tuple[float, float]]
-    whole: tuple[float, float]
-
-    @property
-    def p(self) -> float:
-        """Share of the random choices, with the map's own, whose loss is as large; at best 1 / 21."""
-        as_large = (self.random.mean(axis=1) >= self.ours.mean()).sum()
-        return float((1 + as_large) / (1 + len(self.random)))
 
 
 class Deleter:
@@ -84,9 +59,9 @@ class Deleter:
         random = np.random.default_rng([self.seed, 41])
         moved = np.concatenate([self._moved(masks, random) for _ in range(RANDOM_SETS)], axis=1)
         theirs = self.losses(moved, RANDOM_DRAWS).mean(axis=(0, 2)).reshape(RANDOM_SETS, len(SHARES))
-        margins = {name: _mean(ours - other) for name, other in self._losses.items()}
+        margins = {name: over_draws(ours - other) for name, other in self._losses.items()}
         others = {name: other.mean(axis=(0, 2)) for name, other in self._losses.items()}
-        return Deletion(ours.mean(axis=(0, 2)), _mean(ours)[1], theirs, others, margins, _mean(self._whole))
+        return Deletion(ours.mean(axis=(0, 2)), over_draws(ours)[1], theirs, others, margins, over_draws(self._whole))
 
     def _moved(self, masks: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """The same masks elsewhere: moved in time (round the end) and to other channels, so that as many cells are
@@ -112,9 +87,3 @@ def plain_maps(scene: Scene, probe: Probe) -> dict[str, np.ndarray]:
     slope = np.sqrt(probe.layout.gathered(steps))[..., : probe.layout.channels]
     exists = scene.valid[..., None]
     return {"amplitude": amplitude * exists, "slope": slope * exists}
-
-
-def _mean(losses: np.ndarray) -> tuple[float, float]:
-    """Mean of (N, F, draws) and its standard error over draws: of these windows, not of windows in general."""
-    per_draw = losses.mean(axis=(0, 1))
-    return float(per_draw.mean()), float(per_draw.std(ddof=1) / np.sqrt(len(per_draw)))

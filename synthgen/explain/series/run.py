@@ -11,8 +11,9 @@ import numpy as np
 
 from synthgen.data.series.reading import read_series
 from synthgen.errors import StoppedError, UsageError
+from synthgen.explain.commitment import Commitment
 from synthgen.explain.publishing import publish
-from synthgen.explain.series import sharing, sources
+from synthgen.explain.series import sources
 from synthgen.explain.series.applying import METHODS, impossible
 from synthgen.explain.series.attention import Attention
 from synthgen.explain.series.cells import Layout
@@ -21,7 +22,8 @@ from synthgen.explain.series.giveaway import Giveaway
 from synthgen.explain.series.maps import Map
 from synthgen.explain.series.methods import METHOD_NAMES, check_methods
 from synthgen.explain.series.neighbours import Neighbours
-from synthgen.explain.series.trajectory import Commitment, Recipe, Settling, draw
+from synthgen.explain.series.trajectory import Recipe, Settling, draw
+from synthgen.explain.shapley import Shares
 from synthgen.generation.parallel import one_thread
 from synthgen.outputs import check_output
 from synthgen.reporting import NullReporter, Reporter
@@ -75,7 +77,7 @@ class SeriesExplanation:
     attention: Attention | None = None
     settling: Settling | None = None
     commitment: Commitment | None = None
-    shares: sharing.Shares | None = None
+    shares: Shares | None = None
     giveaway: Giveaway | None = None
     neighbours: Neighbours | None = None
     methods: list[str] = field(default_factory=list)

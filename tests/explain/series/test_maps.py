@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from synthgen.errors import StoppedError, SynthgenError
-from synthgen.explain.series import audit
-from synthgen.explain.series.audit import failed_check, verdict
+from synthgen.explain import audit
+from synthgen.explain.audit import failed_check, verdict
+from synthgen.explain.series.audit import learned
 from synthgen.explain.series.cells import Layout, Scene
 from synthgen.explain.series.deletion import Deleter
 from synthgen.explain.series.evidence import class_evidence, nearest_rivals, reference, surprise
@@ -58,7 +59,7 @@ def truth(before: Scene, after: Scene, rows: np.ndarray) -> np.ndarray:
 
 
 def checks(probe: Probe, one: Scene, deleter: Deleter, values: np.ndarray) -> list[audit.Check]:
-    return [audit.learned(probe, one, "windows"), *audit.deletion(deleter(values), "nats", classes=True)]
+    return [learned(probe, one, "windows"), *audit.deletion(deleter(values), "nats", classes=True)]
 
 
 def test_evidence_is_the_log_ratio_of_the_two_laws(probe: Probe, six: Scene) -> None:
@@ -145,10 +146,10 @@ def test_a_model_with_shuffled_weights_is_not_believed(six: Scene) -> None:
     broken = ExactDenoiser()
     with torch.no_grad():
         broken.centre.copy_(10 * torch.randn(broken.centre.shape, generator=torch.Generator().manual_seed(0)))
-    one = audit.learned(Probe(broken, LAYOUT), six, "windows")
+    one = learned(Probe(broken, LAYOUT), six, "windows")
     assert failed_check(one) and one.value < 0
     assert verdict([one]).startswith("Do not believe it: the model knows nothing of such series")
-    assert not failed_check(audit.learned(Probe(ExactDenoiser(), LAYOUT), six, "windows"))
+    assert not failed_check(learned(Probe(ExactDenoiser(), LAYOUT), six, "windows"))
 
 
 def test_weights_and_stability_say_what_they_see() -> None:

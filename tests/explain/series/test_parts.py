@@ -12,6 +12,7 @@ from synthgen.config.series import SeriesModelConfig
 from synthgen.data.series.windows import WindowSet
 from synthgen.diffusion.series import SeriesDenoiser
 from synthgen.errors import UsageError
+from synthgen.explain.commitment import commitment
 from synthgen.explain.series.attention import attention, watched
 from synthgen.explain.series.cells import Layout
 from synthgen.explain.series.features import filled, strongest_pairs, window_features
@@ -19,7 +20,7 @@ from synthgen.explain.series.giveaway import give_away
 from synthgen.explain.series.judge import margin, train_judge
 from synthgen.explain.series.neighbours import nearest, neighbours
 from synthgen.explain.series.probe import Probe
-from synthgen.explain.series.trajectory import Recipe, commitment, draw, settling
+from synthgen.explain.series.trajectory import Recipe, draw, settling
 from synthgen.explain.tables import forest
 from synthgen.models.series import SeriesNetwork
 from tests.explain.series.exact import CHANNELS, LAYOUT, PARTS, STEPS, ExactDenoiser, Part, scene
