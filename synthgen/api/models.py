@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from synthgen.config.modalities import AnyConfig
     from synthgen.data.series.schema import SeriesData
     from synthgen.data.tables.schema import TableData
-    from synthgen.explain.run import Explanation
+    from synthgen.explain.images.run import Explanation
     from synthgen.explain.series.run import SeriesExplanation
     from synthgen.explain.tables.run import TableExplanation
     from synthgen.export.exporting import ExportResult
@@ -126,7 +126,7 @@ def explain(
     mine, train, held_out = (None if one is None else str(one) for one in (rows, data, test))
     chosen = None if methods is None else tuple(methods)
     if isinstance(model, Model):
-        from synthgen.explain.run import Request, explain_to_folder
+        from synthgen.explain.images.run import Request, explain_to_folder
 
         asked = Request(samples=samples, labels=tuple(labels), seed=seed, methods=chosen or ("trajectory",))
         return explain_to_folder(model, Path(out), asked, force=force, reporter=reporter)

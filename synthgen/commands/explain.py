@@ -27,12 +27,12 @@ from synthgen.commands.resuming import stoppable
 from synthgen.commands.sample import Sampler
 from synthgen.console import Console, command_console
 from synthgen.errors import UsageError
-from synthgen.explain.methods import check_methods
+from synthgen.explain.images.methods import check_methods
 from synthgen.outputs import check_output
 from synthgen.runs import modality_of, resolve_run
 
 if TYPE_CHECKING:
-    from synthgen.explain.run import Explanation, Request
+    from synthgen.explain.images.run import Explanation, Request
 
 
 _THINGS = {"images": "images", "tables": "a table"}
@@ -128,7 +128,7 @@ def explain(
         names = ("trajectory",) if names is None else names
         check_methods(names)
         console.loading("torch")
-        from synthgen.explain.run import Request, explain_to_folder
+        from synthgen.explain.images.run import Request, explain_to_folder
         from synthgen.generation.model import load_image_model
 
         request = Request(

@@ -18,7 +18,7 @@ from synthgen.downstream.leaks import provenance_of_samples
 from synthgen.downstream.result import Design
 from synthgen.evaluation import page as evaluation_page
 from synthgen.evaluation.images import evaluate_images
-from synthgen.explain.run import Request, explain_to_folder
+from synthgen.explain.images.run import Request, explain_to_folder
 from synthgen.export.exporting import export_model
 from synthgen.generation.folder import MANIFEST, plan_samples, sample_to_folder
 from synthgen.generation.model import Model, load_image_model
@@ -177,8 +177,8 @@ def _export(work: Work) -> Numbers:
         f"diffusers draws the same images: at most {result.max_difference} of 255 grey levels apart, in "
         f"{result.differing_pixels:,} of {result.checked_pixels:,} pixels"
     )
-    numbers = {key: value for key, value in asdict(result).items() if key not in ("path", "source", "files")}
-    return {**numbers, "folder": str(out), "files": list(result.files), "sentence": sentence}
+    numbers = {key: value for key, value in result.to_dict().items() if key not in ("out", "source")}
+    return {**numbers, "folder": str(out), "sentence": sentence}
 
 
 WORK: dict[str, Callable[[Work], Numbers]] = {

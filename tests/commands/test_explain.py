@@ -11,7 +11,7 @@ import pytest
 
 from synthgen.cli import app
 from synthgen.console.boundary import run
-from synthgen.explain.methods import METHOD_NAMES
+from synthgen.explain.images.methods import METHOD_NAMES
 
 Cli = Callable[..., "CompletedProcess[str]"]
 
@@ -80,6 +80,6 @@ def test_a_run_that_is_not_there_is_named(capfd: pytest.CaptureFixture[str]) -> 
 
 
 def test_every_name_has_its_method() -> None:
-    from synthgen.explain.run import METHODS
+    from synthgen.explain.images.run import METHODS
 
     assert tuple(METHODS) == METHOD_NAMES

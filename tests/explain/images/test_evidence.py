@@ -11,7 +11,7 @@ from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.schedule import build_schedule
 from synthgen.errors import StoppedError, UsageError
 from synthgen.explain.attribution import rank_correlation
-from synthgen.explain.evidence import evidence
+from synthgen.explain.images.evidence import evidence
 
 NAMES = ("blank", "faint", "strong")
 

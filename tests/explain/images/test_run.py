@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from synthgen.errors import StoppedError, UsageError
-from synthgen.explain.run import Request, explain_to_folder
+from synthgen.explain.images.run import Request, explain_to_folder
 from synthgen.generation.model import Model, load
 from synthgen.outputs import MARKER
 

@@ -14,8 +14,8 @@ from safetensors.numpy import save
 from synthgen import __version__
 from synthgen.errors import StoppedError, UsageError
 from synthgen.explain import page as pieces
-from synthgen.explain.evidence import evidence
-from synthgen.explain.methods import check_methods
+from synthgen.explain.images.evidence import evidence
+from synthgen.explain.images.methods import check_methods
 from synthgen.explain.pictures import columns_of, displayed, frames, gif_bytes, map_strip, strip
 from synthgen.explain.publishing import publish
 from synthgen.explain.trajectory import CAVEAT, sample_names, trajectory_summary
