@@ -52,6 +52,7 @@ class Sampler(str, Enum):
     dpmpp_2m = "dpm++2m"
     dpmpp_2m_sde = "dpm++2m-sde"
     dpmpp_3m = "dpm++3m"
+    consistency = "consistency"
 
 
 def sample(

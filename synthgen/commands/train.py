@@ -24,6 +24,7 @@ from synthgen.commands.resuming import resume_command, stoppable
 from synthgen.console import Console, command_console
 from synthgen.errors import UsageError
 from synthgen.outputs import check_output
+from synthgen.runs import resolve_run
 from synthgen.training.launching import die_with_parent, is_main, plan_launch
 
 if TYPE_CHECKING:
@@ -57,6 +58,9 @@ def train(
     data: Annotated[
         str | None,
         typer.Option("--data", metavar="SOURCE", help="Data to learn: a name, a folder, .npz, IDX, CSV, Parquet."),
+    ] = None,
+    distill: Annotated[
+        str | None, typer.Option("--distill", metavar="RUN", help="Tune this model to need one or two steps only.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="The run folder [default: runs/NAME].")
@@ -114,8 +118,9 @@ def train(
         from synthgen.training.choosing import choose_settings
 
         name, settings = choose_settings(
-            what, config=config, overrides=set_ or (), flags=flags, resumed=out if resume else None
+            what, config=config, overrides=set_ or (), flags=flags, resumed=out if resume else None, distill=distill
         )
+        teacher = None if distill is None else resolve_run(distill)
         run = out or Path("runs") / name
         if speaks:
             check_output(run, force=force, resume=resume)
@@ -127,7 +132,7 @@ def train(
         with stoppable(resume_command()) as stop:
             found = load_data(settings, console.reporter if speaks else None, stop)
             if dry_run:
-                _show_plan(console, run, settings, found, device, launch)
+                _show_plan(console, run, settings, found, device, launch, teacher)
                 return
             with together(launch, settings, device, console.reporter) as world:
                 result = train_core(
@@ -140,6 +145,7 @@ def train(
                     reporter=console.reporter,
                     should_stop=stop,
                     world=world,
+                    teacher=teacher,
                 )
         if speaks:
             _show_result(console, result, f"synthgen sample {shlex.quote(str(run))} {_wish(settings, found)}")
@@ -156,7 +162,13 @@ def _wish(settings: AnyConfig, data: AnyData) -> str:
 
 
 def _show_plan(
-    console: Console, run: Path, settings: AnyConfig, data: AnyData, device: str, launch: Launch | None
+    console: Console,
+    run: Path,
+    settings: AnyConfig,
+    data: AnyData,
+    device: str,
+    launch: Launch | None,
+    teacher: Path | None,
 ) -> None:
     """What --dry-run prints; building the network checks that it fits the data."""
     from synthgen.training.run import describe_plan
@@ -164,7 +176,7 @@ def _show_plan(
 
     if launch is not None:
         device = check_together(launch, settings, device)
-    plan = describe_plan(settings, data, device)
+    plan = describe_plan(settings, data, device, teacher)
     if launch is not None:
         plan |= {"processes": launch.size, "strategy": launch.strategy}
     if launch is not None and not launch.main:

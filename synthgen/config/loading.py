@@ -24,21 +24,23 @@ _HINT = "`synthgen config show` prints every setting with its meaning"
 
 
 def load_config(
-    source: str | Path | None = None,
+    source: str | Path | AnyConfig | None = None,
     overrides: Sequence[str] | None = None,
     flags: Mapping[str, object] | None = None,
 ) -> AnyConfig:
     """The configuration: defaults < preset or file < overrides < flags.
 
-    source: a preset's name, a YAML file, or a run folder (its `config.yaml`); None: the defaults.
+    source: a preset's name, a YAML file, a run folder (its `config.yaml`), or a configuration; None: the defaults.
     overrides: `key=value` texts of --set, values in YAML, later ones win.
     flags: dotted key to value, as the first-class flags give it; None means that the flag was not given.
     A later layer that sets one of training.budget, steps and epochs lifts the others.
     Raises ConfigError (a UsageError) with every problem and its place, UsageError for an unknown source.
     """
     layers = _Layers()
-    if source is not None:
+    if isinstance(source, (str, Path)):
         layers.add(read_source(source))
+    elif source is not None:
+        layers.add(read_yaml(dump_config(source), "configuration"))
     for text in overrides or ():
         layers.override(text)
     for key, value in (flags or {}).items():

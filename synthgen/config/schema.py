@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -154,19 +155,54 @@ class TrainingConfig(Section):
         return self
 
 
+NoiseLevel = Annotated[float, Field(gt=0, le=1e6)]
+
+
+class DistillConfig(Section):
+    """Tuning of a trained model into a consistency model, which needs one or two steps (Geng et al. 2024)."""
+
+    teacher: str = Field("", description="the run that the weights start from")
+    teacher_sha256: str = Field("", description="which checkpoint of it that was")
+    q: float = Field(4.0, gt=1, description="the two noise levels of a pair lie q times closer at every stage")
+    stages: int = Field(
+        4, ge=1, le=100, description="equal parts of the run; after the last, pairs are q^-stages apart"
+    )
+    k: float = Field(8.0, ge=0, description="how much wider pairs are at low noise")
+    b: float = Field(1.0, gt=0, description="noise above which pairs are no longer wider, as 1/sigma")
+    noise_mean: float = Field(-1.1, description="mean of log sigma of the upper level of a pair")
+    noise_std: float = Field(2.0, gt=0, description="deviation of log sigma of the upper level of a pair")
+    c: float = Field(0.00054, gt=0, description="differences below this count squared, above it as they are")
+
+
 class SamplingConfig(Section):
     """How samples are drawn unless the command line says otherwise."""
 
-    sampler: Literal["ddpm", "ddim", "euler", "heun", "dpm++2m", "dpm++2m-sde", "dpm++3m"] = Field(
-        "dpm++2m", description="how the noise is taken away step by step"
+    sampler: Literal["ddpm", "ddim", "euler", "heun", "dpm++2m", "dpm++2m-sde", "dpm++3m", "consistency"] = Field(
+        "dpm++2m", description="how the noise is taken away step by step; consistency: models tuned for it only"
     )
     steps: int = Field(12, ge=1, le=10_000, description="steps of the sampler")
+    noise_levels: tuple[NoiseLevel, ...] = Field(
+        (), max_length=1000, description="sigma/alpha at each step, falling; []: spaced as the schedule says"
+    )
     eta: float = Field(0.0, ge=0.0, le=1.0, description="share of fresh noise of ddim")
     guidance_scale: float = Field(1.0, ge=0.0, description="classifier-free guidance; 1.0 is off")
     guidance_interval: tuple[float, float] = Field(
         (0.0, 1e9), description="guide only where sigma/alpha lies in this interval"
     )
     block_size: int = Field(32, ge=1, description="samples computed together; part of what the pixels depend on")
+
+    @field_validator("noise_levels")
+    @classmethod
+    def _falling(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(second >= first for first, second in pairwise(value)):
+            raise ValueError("must fall from each entry to the next")
+        return value
+
+    @model_validator(mode="after")
+    def _as_many_levels(self) -> SamplingConfig:
+        if self.noise_levels and len(self.noise_levels) != self.steps:
+            raise ValueError(f"steps is {self.steps}, and noise_levels has {len(self.noise_levels)} entries")
+        return self
 
     @field_validator("guidance_interval")
     @classmethod
@@ -185,3 +221,13 @@ class Config(Section):
     diffusion: DiffusionConfig = Field(DiffusionConfig(), description="the noise process")
     training: TrainingConfig = Field(TrainingConfig(), description="how long and how to optimise")
     sampling: SamplingConfig = Field(SamplingConfig(), description="how samples are drawn")
+    distill: DistillConfig | None = Field(None, description="of a model made by `train --distill`: how it was tuned")
+
+    @model_validator(mode="after")
+    def _own_sampler(self) -> Config:
+        """A consistency model answers what its sampler asks, and no other model does."""
+        if self.distill is None and self.sampling.sampler == "consistency":
+            raise ValueError("sampler consistency is for models tuned for it: `synthgen train --distill RUN` makes one")
+        if self.distill is not None and self.sampling.sampler != "consistency":
+            raise ValueError(f"a distilled model needs sampler consistency, not {self.sampling.sampler}")
+        return self

@@ -20,15 +20,15 @@ from synthgen.diffusion.schedule import EDMSchedule
 SIGMA_MAX = 80.0
 """The noise that a consistency sampler starts from."""
 
-_LOWEST, _HIGHEST = 0.27, 2.4
-"""Levels between which a sample is noised again; their geometric mean is the 0.8 of Geng et al. for two steps."""
+_AGAIN, _SPREAD = 0.8, 9.0
+"""sigma to which the sample of two steps is noised again (Geng et al., section 4); highest over lowest of more."""
 
 
 def consistency_levels(steps: int) -> tuple[float, ...]:
     """sigma of each of `steps` calls: 80, then levels spread evenly in log sigma; (80, 0.8) for two."""
     again = steps - 1
     share = (np.arange(again) + 0.5) / max(1, again)
-    return (SIGMA_MAX, *(float(_HIGHEST * (_LOWEST / _HIGHEST) ** part) for part in share))
+    return (SIGMA_MAX, *(float(_AGAIN * _SPREAD ** (0.5 - part)) for part in share))
 
 
 def gap_of(progress: float, q: float, stages: int) -> float:

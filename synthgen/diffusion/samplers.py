@@ -32,14 +32,19 @@ def build_table(name: str, alphas: object, sigmas: object, *, eta: float = 0.0) 
     Raises UsageError for an unknown name or an eta that does not apply, ValueError for levels that are no
     schedule.
     """
-    if name not in SAMPLERS:
-        raise UsageError(f"unknown sampler '{name}'{nearest(name, SAMPLERS)}", f"known samplers: {', '.join(SAMPLERS)}")
+    check_name(name)
     if not 0.0 <= eta <= 1.0:
         raise UsageError(f"eta must lie between 0 and 1, not {eta}")
     if eta and name != "ddim":
         raise UsageError(f"eta {eta} has no meaning for sampler '{name}'", "eta is a setting of ddim")
     a, s = check_levels(alphas, sigmas)
     return SamplerTable(name, a, s, tuple(_rows(name, a, s, eta)))
+
+
+def check_name(name: str) -> None:
+    """Raise UsageError for what is no sampler, naming the nearest one."""
+    if name not in SAMPLERS:
+        raise UsageError(f"unknown sampler '{name}'{nearest(name, SAMPLERS)}", f"known samplers: {', '.join(SAMPLERS)}")
 
 
 def _rows(name: str, alphas: Float64Array, sigmas: Float64Array, eta: float) -> list[Row]:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 import torch
 
 from synthgen import devices
 from synthgen.config.schema import Config, SamplingConfig
 from synthgen.data.dataset import ImageCodec
 from synthgen.diffusion.denoiser import Denoiser
+from synthgen.diffusion.samplers import check_name
 from synthgen.diffusion.schedule import build_schedule
+from synthgen.errors import UsageError
 from synthgen.generation.engine import Recipe
 from synthgen.models.images import build_network
 
@@ -42,4 +48,46 @@ def recipe_of(config: SamplingConfig) -> Recipe:
         config.guidance_scale,
         config.guidance_interval,
         config.block_size,
+        noise_levels=config.noise_levels,
     )
+
+
+def recipe_with(config: Config, given: Mapping[str, Any]) -> Recipe:
+    """The recipe of a model with the parts in `given` replaced.
+
+    Noise levels belong to one sampler with one number of steps: with others, those of the config are forgotten.
+    Raises UsageError for a recipe that the model cannot follow.
+    """
+    own = recipe_of(config.sampling)
+    given = dict(given)
+    if "noise_levels" in given:
+        given.setdefault("steps", len(given["noise_levels"]))
+    elif any(name in given and given[name] != getattr(own, name) for name in ("sampler", "steps")):
+        given["noise_levels"] = ()
+    recipe = replace(own, **given)
+    if recipe.steps < 1:
+        raise UsageError(f"a sampler needs 1 step or more, not {recipe.steps}")
+    check_name(recipe.sampler)
+    _check_consistency(config, recipe)
+    return recipe
+
+
+def _check_consistency(config: Config, recipe: Recipe) -> None:
+    """A consistency model and its sampler need each other: anything else draws images that nobody wants."""
+    if config.distill is None:
+        if recipe.sampler == "consistency":
+            raise UsageError(
+                "sampler 'consistency' is for models tuned for it, and this one is not",
+                "`synthgen train --distill RUN` makes one, or choose another sampler",
+            )
+        return
+    if recipe.sampler != "consistency":
+        raise UsageError(
+            f"this model was distilled for sampler 'consistency': '{recipe.sampler}' would draw poor images from it",
+            f"leave out the sampler, or sample the model that it was distilled from ({config.distill.teacher})",
+        )
+    if recipe.guidance_scale != 1.0:
+        raise UsageError(
+            "guidance has no meaning for a distilled model, which answers with a sample and not with a mean",
+            "leave out the guidance",
+        )

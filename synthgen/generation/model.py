@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from synthgen.config.schema import Config
 from synthgen.data.dataset import ImageCodec
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.errors import StoppedError, SynthgenError, UsageError, nearest
-from synthgen.generation.building import build_denoiser, recipe_of
+from synthgen.generation.building import build_denoiser, recipe_with
 from synthgen.generation.engine import Engine, Recipe
 from synthgen.generation.headers import check_weights, parse_header
 from synthgen.reporting import NullReporter, Reporter
@@ -79,13 +79,16 @@ class Model:
         eta: float | None = None,
         guidance_scale: float | None = None,
         block_size: int | None = None,
+        noise_levels: Sequence[float] | None = None,
     ) -> Recipe:
-        """The model's own recipe with the given parts replaced."""
+        """The model's own recipe with the given parts replaced.
+
+        noise_levels: sigma/alpha at each step, falling. Those of the model belong to its own sampler and steps: with
+        others the schedule spaces the levels. Raises UsageError.
+        """
         given = {"sampler": sampler, "steps": steps, "eta": eta, "guidance_scale": guidance_scale}
-        given["block_size"] = block_size
-        recipe = replace(recipe_of(self.config.sampling), **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
-        if recipe.steps < 1:
-            raise UsageError(f"a sampler needs 1 step or more, not {recipe.steps}")
+        given |= {"block_size": block_size, "noise_levels": None if noise_levels is None else tuple(noise_levels)}
+        recipe = recipe_with(self.config, {name: value for name, value in given.items() if value is not None})
         if recipe.guidance_scale != 1.0 and not self.class_names:
             raise UsageError("this model is unconditional: there is nothing to guide towards", "leave out the guidance")
         return recipe

@@ -12,6 +12,7 @@ from synthgen.config.presets import preset_names
 from synthgen.data.series.sources import is_series
 from synthgen.data.tables.sources import is_table
 from synthgen.errors import UsageError, nearest
+from synthgen.training.distill_settings import distilled_settings
 
 GENERIC = {"images": "images", "tables": "table", "series": "series"}
 """The preset under data that has none of its own, by modality."""
@@ -38,6 +39,7 @@ def choose_settings(
     overrides: Sequence[str] = (),
     flags: Mapping[str, object] | None = None,
     resumed: Path | None = None,
+    distill: str | Path | None = None,
 ) -> Choice:
     """Settle what to train.
 
@@ -46,6 +48,7 @@ def choose_settings(
         config: a preset's name or a config file. overrides: `key=value` texts.
         flags: dotted keys and values that win over all; None means not given.
         resumed: the run folder to go on with, whose config is taken when nothing else is named.
+        distill: the run to distil, which brings data and network.
     Raises: UsageError for what is unknown, contradictory or missing.
     """
     flags = dict(flags or {})
@@ -53,6 +56,13 @@ def choose_settings(
     what = None if what is None else str(what)
     if what and config:
         raise UsageError(f"WHAT is '{what}' and --config is {config}: give one of them")
+    if distill is not None:
+        if what or config:
+            raise UsageError(
+                f"{what or config} and --distill both say what to train",
+                "--distill RUN brings its own data and network: leave the other out, change settings with --set",
+            )
+        return Choice(*distilled_settings(distill, overrides, flags, resumed))
     source: str | Path | None = config
     if what and (what in preset_names() or Path(what).suffix in (".yaml", ".yml")):
         source = what if what in preset_names() else Path(what)

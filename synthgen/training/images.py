@@ -115,7 +115,7 @@ class ImageSubject:
         settings = self.config.training
         return Batches(self.data, settings.batch_size, settings.seed, self.device)
 
-    def draw(self, batch: Batch, step: int) -> Draws:
+    def draw(self, batch: Batch, step: int, progress: float) -> Draws:
         return draw(batch, step, self.config, self.codec, self._denoiser.null_label)
 
     def loss(self, denoiser: Denoiser, *parts: torch.Tensor | None) -> torch.Tensor:

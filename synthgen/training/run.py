@@ -13,6 +13,7 @@ from synthgen import devices
 from synthgen.checkpoints import Header
 from synthgen.config.loading import dump_config
 from synthgen.config.modalities import UNITS, AnyConfig
+from synthgen.config.schema import Config
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.outputs import atomic_write, check_output, prepare_output
 from synthgen.reporting import NullReporter, Reporter
@@ -59,6 +60,7 @@ def train(
     reporter: Reporter | None = None,
     should_stop: ShouldStop = never_stop,
     world: World | None = None,
+    teacher: Path | None = None,
 ) -> TrainResult:
     """Train on `config.data` (or on `data`, already loaded) and leave a run folder at `out`.
 
@@ -67,6 +69,7 @@ def train(
         force: replace an existing run. device: auto, cpu, cuda, cuda:N, mps.
         should_stop: polled after every step; when it says so the run is saved and StoppedError raised.
         world: the processes that train together, each of which calls this; it then names the device.
+        teacher: the checkpoint that a distillation (`config.distill`) starts from.
     Raises: UsageError before anything is written; StoppedError; SynthgenError when too many steps in a row have a loss
         or gradient that is not finite.
     """
@@ -79,12 +82,14 @@ def train(
     config = settled(config, data)
     check_share(config, world.size)
     torch.manual_seed(config.training.seed)  # initial weights and dropout
-    subject = build_subject(config, data, world.device)
+    subject = build_subject(config, data, world.device, teacher)
     trainer = Trainer(config, subject, world.device, world)
     horizon = horizon_of(config.training, len(subject), started)
     saver = Saver(out, config, subject)
     if resume:
         _restore(out, trainer, horizon, saver, reporter)
+    if trainer.step == 0 and teacher is None:
+        _check_start(config)
     if world.main:
         prepare_output(out, force=force, resume=resume)
         atomic_write(out / "config.yaml", dump_config(config).encode())
@@ -106,6 +111,16 @@ def train(
     )
 
 
+def _check_start(config: AnyConfig) -> None:
+    """Refuse a distillation that has neither a state to go on from nor a teacher to start from."""
+    distill = config.distill if isinstance(config, Config) else None
+    if distill is not None:
+        raise UsageError(
+            f"this configuration distils {distill.teacher or 'a trained model'}, whose weights are not given",
+            "add --distill RUN",
+        )
+
+
 def check_share(config: AnyConfig, processes: int) -> None:
     """Raise UsageError when a batch has too few samples for every process to have one."""
     unit = UNITS[config.modality]
@@ -116,11 +131,13 @@ def check_share(config: AnyConfig, processes: int) -> None:
         )
 
 
-def describe_plan(config: AnyConfig, data: AnyData, device: str = "auto") -> dict[str, Any]:
+def describe_plan(
+    config: AnyConfig, data: AnyData, device: str = "auto", teacher: Path | None = None
+) -> dict[str, Any]:
     """What a run would do, in a few plain facts; raises what `train` would raise before its first step."""
     place = devices.pick_device(device)
     config = settled(config, data)
-    subject = build_subject(config, data, place)
+    subject = build_subject(config, data, place, teacher)
     denoiser: Any = subject.denoiser
     horizon = horizon_of(config.training, len(subject), 0.0)
     return {

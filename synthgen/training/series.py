@@ -133,7 +133,7 @@ class SeriesSubject:
         settings = self.config.training
         return WindowBatches(self._windows, settings.batch_size, settings.seed, self.device)
 
-    def draw(self, batch: WindowBatch, step: int) -> Draws:
+    def draw(self, batch: WindowBatch, step: int, progress: float) -> Draws:
         """Known cells, noise levels and noise; see `Subject.draw`."""
         size = self.config.training.batch_size
         generator = torch.Generator(self.device).manual_seed(mix(self.config.training.seed, "noise", step))

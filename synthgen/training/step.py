@@ -82,14 +82,14 @@ class Trainer:
         }
 
     def train_step(self, batches: Batches, progress: float) -> None:
-        """Step on batch number `self.step`; `progress` in [0, 1] sets the learning rate."""
+        """Step on batch number `self.step`; `progress` in [0, 1] sets the learning rate, among others."""
         settings = self.config.training
         self._rate = learning_rate(progress, settings.learning_rate, settings.warmup)
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate
         batch = batches(self.step, self.rows)
         self._epoch = batch.epoch
-        loss = self._gradient(self.subject.draw(batch, self.step))
+        loss = self._gradient(self.subject.draw(batch, self.step, progress))
         norm = full(
             torch.nn.utils.clip_grad_norm_(self.denoiser.parameters(), settings.gradient_clip, foreach=True)
         ).detach()
@@ -125,7 +125,7 @@ class Trainer:
 
         Before the first step, because inside a step the other processes would wait for the one without memory.
         """
-        draws = self.subject.draw(batches(self.step, self.rows), self.step)
+        draws = self.subject.draw(batches(self.step, self.rows), self.step, 0.0)
         copies = 0 if self.optimizer.state else 2  # of the weights: the optimizer's moments to come
         spare = [torch.empty_like(weight) for weight in self.denoiser.parameters() for _ in range(copies)]
         while not self._fits(draws.rows(0, self.micro_batch)):

@@ -66,8 +66,10 @@ class Subject(Protocol):
     def batches(self) -> Batches:
         """The data, batch by batch."""
 
-    def draw(self, batch: Any, step: int) -> Draws:
+    def draw(self, batch: Any, step: int, progress: float) -> Draws:
         """The random numbers of a step for `batch`, which may be a part of the step's batch.
+
+        progress: share of the run that is done, in [0, 1], for what changes along it.
 
         They come from (seed, step): a resumed run draws the same ones without any saved generator, and each process
         draws those of the whole batch and keeps its own rows, so that the number of processes changes nothing.

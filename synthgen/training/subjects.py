@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -42,7 +43,9 @@ def load_data(config: AnyConfig, reporter: Reporter | None = None, should_stop: 
 def settled(config: AnyConfig, data: AnyData) -> AnyConfig:
     """The settings as they are used for `data`: where a number depends on how much there is, that number."""
     if isinstance(config, Config):
-        return config
+        from synthgen.training import distill
+
+        return distill.settled(config)
     if isinstance(config, SeriesConfig):
         from synthgen.data.series.schema import SeriesData
         from synthgen.training import series
@@ -51,9 +54,16 @@ def settled(config: AnyConfig, data: AnyData) -> AnyConfig:
     return config.for_rows(len(data))
 
 
-def build_subject(config: AnyConfig, data: AnyData, device: torch.device) -> Subject:
-    """What learns `data`, freshly initialised on `device`. Raises UsageError when config and data do not fit."""
+def build_subject(config: AnyConfig, data: AnyData, device: torch.device, teacher: Path | None = None) -> Subject:
+    """What learns `data`, freshly initialised on `device`. Raises UsageError when config and data do not fit.
+
+    teacher: the checkpoint whose weights a distillation starts from.
+    """
     if isinstance(config, Config) and isinstance(data, ImageData):
+        if config.distill is not None:
+            from synthgen.training import distill
+
+            return distill.DistilledSubject(config, config.distill, data, device, teacher)
         from synthgen.training import images
 
         return images.ImageSubject(config, data, device)

@@ -141,7 +141,7 @@ class TableSubject:
         settings = self.config.training
         return RowBatches(*self._rows, settings.batch_size, settings.seed, self.device)
 
-    def draw(self, batch: RowBatch, step: int) -> Draws:
+    def draw(self, batch: RowBatch, step: int, progress: float) -> Draws:
         """Which cells are hidden: an order of the columns, and how many of them are known."""
         size = self.config.training.batch_size
         generator = torch.Generator(self.device).manual_seed(mix(self.config.training.seed, "noise", step))

@@ -88,6 +88,8 @@ class SeriesModel:
         given = {"sampler": sampler, "steps": steps, "eta": eta, "guidance_scale": guidance_scale}
         given["block_size"] = block_size
         recipe = replace(recipe_of(self.config.sampling), **{k: v for k, v in given.items() if v is not None})  # type: ignore[arg-type]
+        if recipe.sampler == "consistency":
+            raise UsageError("sampler 'consistency' is for distilled models of images", "choose another sampler")
         if not 1 <= recipe.steps <= 10_000:
             raise UsageError(f"a sampler needs between 1 and 10,000 steps, not {recipe.steps:,}")
         if not np.isfinite(recipe.guidance_scale) or recipe.guidance_scale < 0:

@@ -1,0 +1,103 @@
+"""The settings of a distillation: the teacher's data and network, an optimisation and a sampler of its own.
+
+Imports nothing heavy: settings are settled before torch is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from synthgen.config.loading import load_config
+from synthgen.config.modalities import parse_config
+from synthgen.config.schema import Config, DistillConfig, SamplingConfig, TrainingConfig
+from synthgen.errors import UsageError
+from synthgen.runs import peek, resolve_run
+
+TRAINING = TrainingConfig(batch_size=128, learning_rate=1e-3)
+"""How a distillation is optimised unless told otherwise."""
+
+_OWN = ("data.source", "data.max_bad", "model.dropout", "diffusion.label_dropout")
+"""Settings beside those of training, sampling and distill that leave the teacher's weights and data what they are."""
+
+
+def distilled_settings(
+    teacher: str | Path,
+    overrides: Sequence[str] = (),
+    flags: Mapping[str, object] | None = None,
+    resumed: Path | None = None,
+) -> tuple[str, Config]:
+    """A name for the run, and the settings that distil the run `teacher`.
+
+    overrides, flags: as `load_config` takes them. resumed: the folder of the distillation to go on with.
+    Raises: UsageError for a model that cannot be distilled, for settings that would make it another one, and for a
+    run to resume that came from another checkpoint.
+    """
+    path = resolve_run(teacher)
+    name = _name_of(path)
+    header = _header(path)
+    theirs = parse_config(header["config"])
+    if not isinstance(theirs, Config):
+        raise UsageError(f"{path} is a model of {theirs.modality}; only models of images can be distilled")
+    _check_process(path, theirs)
+    base = Config(
+        data=theirs.data,
+        model=theirs.model,
+        diffusion=theirs.diffusion,
+        training=TRAINING.model_copy(update={"precision": theirs.training.precision}),
+        sampling=SamplingConfig(sampler="consistency", steps=2, block_size=theirs.sampling.block_size),
+        distill=DistillConfig(teacher=name, teacher_sha256=header["sha256"]),
+    )
+    again = resumed is not None and (resumed / "config.yaml").is_file()
+    config = load_config(resumed if again else base, overrides, flags)
+    if not isinstance(config, Config) or config.distill is None:
+        raise UsageError(f"{resumed} is no distillation, and cannot be resumed as one", "choose another --out")
+    if config.distill.teacher_sha256 != header["sha256"]:
+        raise UsageError(
+            f"{resumed} was distilled from another checkpoint than {path}",
+            "to go on with it, leave out --distill; to start again, choose another --out",
+        )
+    changed = _changed(base, config)
+    if changed:
+        raise UsageError(
+            f"{', '.join(changed)}: data and network are the teacher's",
+            "with --distill, change settings of training, distill and sampling only",
+        )
+    return f"{name}-distilled", config
+
+
+def _name_of(path: Path) -> str:
+    """What people call a checkpoint: its run folder, or the file itself where there is none."""
+    return path.parent.parent.name if path.parent.name == "checkpoints" else path.stem
+
+
+def _header(path: Path) -> dict[str, Any]:
+    """The header of a model, not verified yet: loading its weights does that."""
+    header = peek(path)[0]
+    if header.get("kind") == "model" and isinstance(header.get("config"), dict):
+        return header
+    from synthgen.checkpoints import load_checkpoint  # which says what is wrong with it
+
+    return load_checkpoint(path)[0]
+
+
+def _check_process(path: Path, config: Config) -> None:
+    there = (config.diffusion.schedule, config.diffusion.prediction)
+    if there != ("edm", "edm"):
+        raise UsageError(
+            f"{path} has schedule {there[0]} and prediction {there[1]}: consistency tuning needs edm and edm, "
+            "whose answer at no noise is its input",
+            "train the model to distil with diffusion.schedule and diffusion.prediction at their defaults",
+        )
+
+
+def _changed(base: Config, config: Config) -> list[str]:
+    """Settings of data and network that differ from the teacher's, by name."""
+    old, new = _flat(base), _flat(config)
+    return sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and key not in _OWN)
+
+
+def _flat(config: Config) -> dict[str, Any]:
+    groups = config.model_dump(include={"data", "model", "diffusion"})
+    return {f"{group}.{key}": value for group, values in groups.items() for key, value in values.items()}
