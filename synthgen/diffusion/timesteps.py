@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from synthgen.diffusion.consistency import consistency_levels
 from synthgen.diffusion.schedule import Levels, NoiseSchedule
 from synthgen.errors import UsageError
@@ -21,9 +23,9 @@ def sampling_levels(schedule: NoiseSchedule, sampler: str, steps: int, noise_lev
     ratios = tuple(noise_levels) or consistency_levels(steps)
     if len(ratios) != steps:
         raise UsageError(f"{len(ratios)} noise levels were given for {steps} steps", "give one level for each step")
-    levels = schedule.at(ratios)
-    own = levels.sigmas / levels.alphas
-    if not all(0 < ratio < float("inf") for ratio in ratios) or (own[1:] >= own[:-1]).any():
+    levels = schedule.at(ratios) if all(0 < ratio < float("inf") for ratio in ratios) else None
+    own = np.zeros(2) if levels is None else levels.sigmas / levels.alphas
+    if levels is None or (own[1:] >= own[:-1]).any():
         text = ", ".join(f"{ratio:g}" for ratio in ratios)
         raise UsageError(
             f"the noise levels {text} do not fall from step to step on the {schedule.name} schedule",

@@ -207,6 +207,7 @@ def test_the_shape_of_the_tables():
     assert numbers == {
         "ddpm": (10, 1, 9), "ddim": (10, 1, 0), "euler": (10, 1, 0), "heun": (19, 2, 0),
         "dpm++2m": (10, 2, 0), "dpm++2m-sde": (10, 2, 9), "dpm++3m": (10, 3, 0),
+        "consistency": (10, 1, 9),
     }  # fmt: skip
     table = build_table("ddim", *levels, eta=0.5)
     assert (table.draws, table.steps) == (9, 10)
