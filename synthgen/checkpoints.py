@@ -1,7 +1,8 @@
 """Checkpoints: one safetensors file that explains itself, hashed, written whole or not at all.
 
 The header is one JSON document in the file's metadata. `sha256` in it covers the rest of the header and every tensor,
-so that a flipped bit, which safetensors itself loads silently, is refused by name.
+so that a flipped bit, which safetensors itself loads silently, is refused by name. The sampler card alone has a hash of
+its own: it is measured later and changes no sample, and the file's sha256, which manifests name, stays what it was.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from synthgen.outputs import atomic_write
 FORMAT = "synthgen-checkpoint"
 FORMAT_VERSION = 1
 _METADATA_KEY = "synthgen"
+CARD = "sampler_card"
+_CARD_HASH = "sampler_card_sha256"
 _HEADER_LIMIT = 16 * 2**20
 """Bytes of header that are parsed at most; a real one has a few thousand."""
 
@@ -32,8 +35,22 @@ def save_checkpoint(path: Path, tensors: Tensors, header: Header) -> None:
     """Write tensors and header to `path` atomically. `header` must be JSON-serialisable and name its `kind`."""
     header = {"format": FORMAT, "format_version": FORMAT_VERSION, **header}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    header.pop(_CARD_HASH, None)
+    if header.get(CARD) is not None:
+        header[_CARD_HASH] = _card_digest(header)
     header["sha256"] = _digest(tensors, header)
     atomic_write(path, save(tensors, metadata={_METADATA_KEY: json.dumps(header)}))
+
+
+def put_card(path: Path, card: Header | None) -> None:
+    """Write a sampler card into the header of the model at `path`, atomically; its sha256 stays the same.
+
+    Raises as `load_checkpoint`; OSError when the file cannot be written.
+    """
+    header, tensors = load_checkpoint(path)
+    if CARD not in header:
+        raise SynthgenError(f"{path} has no place for a sampler card", "a newer synthgen's `train` leaves one")
+    save_checkpoint(path, tensors, {**header, CARD: card})
 
 
 def load_checkpoint(path: Path, *, kind: str = "model") -> tuple[Header, Tensors]:
@@ -55,7 +72,8 @@ def load_checkpoint(path: Path, *, kind: str = "model") -> tuple[Header, Tensors
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise SynthgenError(f"{path} is damaged or not a checkpoint: {error}", _DAMAGED_HINT) from error
-    if _digest(tensors, header) != header.get("sha256"):
+    card_fits = header.get(CARD) is None or _card_digest(header) == header.get(_CARD_HASH)
+    if _digest(tensors, header) != header.get("sha256") or not card_fits:
         raise SynthgenError(f"{path} is damaged: its contents do not match its sha256", _DAMAGED_HINT)
     return header, tensors
 
@@ -102,10 +120,16 @@ def _parse_header(path: Path, metadata: dict[str, str] | None) -> Header:
     return cast(Header, header)
 
 
+def _card_digest(header: Header) -> str:
+    return hashlib.sha256(json.dumps(header[CARD], sort_keys=True).encode()).hexdigest()
+
+
 def _digest(tensors: Tensors, header: Header) -> str:
-    """sha256 of the header without its own hash, and of name, dtype, shape and bytes of each tensor by name."""
+    """sha256 of the header without hashes and card, and of name, dtype, shape and bytes of each tensor by name."""
     digest = hashlib.sha256()
-    plain = {key: value for key, value in header.items() if key != "sha256"}
+    plain = {key: value for key, value in header.items() if key not in ("sha256", _CARD_HASH)}
+    if CARD in plain:
+        plain[CARD] = None
     digest.update(json.dumps(plain, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name]

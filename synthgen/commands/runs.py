@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from synthgen.commands.options import Color, ColorOption, ForceOption, JsonOption, QuietOption, RunArgument
+from synthgen.commands.runs_card import card, show_card
 from synthgen.console import Console, command_console
-from synthgen.errors import UsageError
+from synthgen.errors import SynthgenError, UsageError
 from synthgen.outputs import atomic_write, check_output
 
 if TYPE_CHECKING:
+    from synthgen.evaluation.sampler_card import Card
     from synthgen.history import RunRecord
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="List, show and compare runs.")
+app.command("card")(card)
 
 PageOption = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="FILE", help="Also write a page with curves: FILE.html.")
@@ -60,13 +63,16 @@ def show(
 ) -> None:
     """Show one run: what it learned, from what, for how long, with which settings."""
     with command_console(json=json, quiet=quiet, color=color) as console:
+        from synthgen.evaluation.sampler_card_text import card_document
         from synthgen.history import changed_settings, read_run
         from synthgen.history_page import run_page
 
         record = read_run(run)
         written = _write(console, out, force, lambda: run_page(record))
         facts, settings = record.summary(), changed_settings(record)
+        found = _card(console, record)
         document = {**facts, "config": record.config, "data_facts": record.data, "training": record.training}
+        document["sampler_card"] = None if found is None else card_document(found)
         rows = [(key.replace("_", " "), _text(value)) for key, value in facts.items() if key not in ("name", "path")]
 
         def human() -> None:
@@ -76,6 +82,9 @@ def show(
                 console.table(
                     "settings that are not the defaults", ("", ""), [(k, _text(v)) for k, v in settings.items()]
                 )
+            if found is not None:
+                console.line()
+                show_card(console, found)
 
         console.result(document | {"page": written}, human, quiet=record.checkpoint)
 
@@ -115,6 +124,17 @@ def compare(
         best = [one for one in facts if isinstance(one["loss"], (int, float))]
         lowest = min(best, key=lambda one: one["loss"])["path"] if best else None
         console.result({"runs": facts, "settings": settings, "page": written}, human, quiet=lowest)
+
+
+def _card(console: Console, record: RunRecord) -> Card | None:
+    """The run's sampler card; one that cannot be read is no reason not to show the rest."""
+    from synthgen.evaluation.sampler_card import parse_card
+
+    try:
+        return parse_card(record.header, str(record.checkpoint))
+    except SynthgenError as error:
+        console.warn(f"{error.message}; {error.hint}" if error.hint else error.message)
+        return None
 
 
 def _write(console: Console, out: Path | None, force: bool, make: Any) -> str | None:

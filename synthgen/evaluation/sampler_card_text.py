@@ -1,0 +1,52 @@
+"""What a sampler card says to people and to programs, the same in the terminal and on the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from synthgen.evaluation.sampler_card import FACTORS, Card, front
+
+
+def card_document(found: Card) -> dict[str, Any]:
+    """The card as JSON, with what follows from it: the front, and the setting of each quality."""
+    place = {id(one): index for index, one in enumerate(found.settings)}
+    return {
+        **found.model_dump(mode="json"),
+        "front": [place[id(one)] for one in front(found.complete)],
+        "choices": {quality: place[id(one)] for quality, one in found.choices().items()},
+    }
+
+
+def about_card(found: Card) -> list[str]:
+    """What a card's figures are, in sentences; the same in the terminal and on the page."""
+    against = (
+        f"{found.reference_count:,} images of {found.data} that training never saw"
+        if found.against == "held-out"
+        else f"{found.reference_count:,} training images of {found.data} (this model held none out: a model that "
+        "learned its images by heart would look good)"
+    )
+    floor = "" if found.floor is None else f"; other real images score {found.floor:.3g}"
+    repeats = f", mean over {found.repeats} seeds" if found.repeats > 1 else ""
+    lines = [
+        f"FID of {found.count:,} samples by the features {found.features} against {against}{repeats}{floor}",
+        f"cost: seconds per image, in units of one network call of it ({found.milliseconds:.2f} ms on "
+        f"{found.device}, {found.processor}, {found.precision})",
+        f"fast: the cheapest within {FACTORS['fast']:g} times the lowest FID; balanced: within "
+        f"{FACTORS['balanced']:g} times; best: the cheapest whose FID cannot be told from the lowest",
+    ]
+    return [*lines, *_on_guidance(found)]
+
+
+def _on_guidance(found: Card) -> list[str]:
+    """Whether guidance helped, where it was tried."""
+    guided = [one for one in found.settings if one.sampling.guidance_scale != 1.0]
+    plain = [one for one in found.complete if one.sampling.guidance_scale == 1.0]
+    if not guided or not plain:
+        return []
+    lowest = min(plain, key=lambda one: one.fid)
+    complete = [one for one in guided if one in found.complete]
+    helped = [one for one in complete if one.fid + one.error < lowest.fid - lowest.error]
+    if not helped:
+        return [f"guidance was tried and does not lower the FID of {lowest.fid:.3g} that {lowest.name} has without it"]
+    best = min(helped, key=lambda one: one.fid)
+    return [f"guidance helps: {best.name} has FID {best.fid:.3g}, the best without it {lowest.fid:.3g} ({lowest.name})"]
