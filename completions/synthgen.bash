@@ -4,7 +4,7 @@ _synthgen() {
     local path=synthgen word words= files= value= cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$path $word" in
-        'synthgen quickstart'|'synthgen train'|'synthgen sample'|'synthgen sample verify'|'synthgen sample merge'|'synthgen evaluate'|'synthgen augment-classifier'|'synthgen explain'|'synthgen export'|'synthgen serve'|'synthgen doctor'|'synthgen runs'|'synthgen runs list'|'synthgen runs show'|'synthgen runs compare'|'synthgen data'|'synthgen data list'|'synthgen data inspect'|'synthgen data prepare'|'synthgen config'|'synthgen config show'|'synthgen config schema'|'synthgen config list') path="$path $word" ;;
+        'synthgen quickstart'|'synthgen train'|'synthgen sample'|'synthgen sample verify'|'synthgen sample merge'|'synthgen evaluate'|'synthgen augment-classifier'|'synthgen explain'|'synthgen export'|'synthgen serve'|'synthgen dashboard'|'synthgen doctor'|'synthgen runs'|'synthgen runs card'|'synthgen runs list'|'synthgen runs show'|'synthgen runs compare'|'synthgen data'|'synthgen data list'|'synthgen data inspect'|'synthgen data prepare'|'synthgen config'|'synthgen config show'|'synthgen config schema'|'synthgen config list') path="$path $word" ;;
         esac
     done
     case "$path $prev" in
@@ -16,6 +16,7 @@ _synthgen() {
         'synthgen quickstart --color') words='auto always never' value=1 ;;
         'synthgen train --config'|'synthgen train -c') words='' files=1 value=1 ;;
         'synthgen train --data') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 value=1 ;;
+        'synthgen train --distill') words='' files=1 value=1 ;;
         'synthgen train --out'|'synthgen train -o') words='' files=1 value=1 ;;
         'synthgen train --budget') words='' value=1 ;;
         'synthgen train --steps') words='' value=1 ;;
@@ -26,7 +27,7 @@ _synthgen() {
         'synthgen train --strategy') words='ddp fsdp' value=1 ;;
         'synthgen train --precision') words='auto fp32 bf16' value=1 ;;
         'synthgen train --max-bad') words='' value=1 ;;
-        'synthgen train --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
+        'synthgen train --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.validation= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.patch_size= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.noise_levels= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size= distill.teacher= distill.teacher_sha256= distill.q= distill.stages= distill.k= distill.b= distill.noise_mean= distill.noise_std= distill.c=' value=1 ;;
         'synthgen train --device') words='auto cpu cuda mps' value=1 ;;
         'synthgen train --color') words='auto always never' value=1 ;;
         'synthgen sample --count'|'synthgen sample -n') words='' value=1 ;;
@@ -44,7 +45,7 @@ _synthgen() {
         'synthgen sample --shards') words='' value=1 ;;
         'synthgen sample --shard-size') words='' value=1 ;;
         'synthgen sample --shard') words='' value=1 ;;
-        'synthgen sample --sampler') words='ddpm ddim euler heun dpm++2m dpm++2m-sde dpm++3m' value=1 ;;
+        'synthgen sample --sampler') words='ddpm ddim euler heun dpm++2m dpm++2m-sde dpm++3m consistency' value=1 ;;
         'synthgen sample --steps') words='' value=1 ;;
         'synthgen sample --eta') words='' value=1 ;;
         'synthgen sample --guidance-scale') words='' value=1 ;;
@@ -68,7 +69,7 @@ _synthgen() {
         'synthgen evaluate --window') words='' value=1 ;;
         'synthgen evaluate --protocol') words='honest leaky' value=1 ;;
         'synthgen evaluate --seeds') words='' value=1 ;;
-        'synthgen evaluate --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
+        'synthgen evaluate --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.validation= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.patch_size= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.noise_levels= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size= distill.teacher= distill.teacher_sha256= distill.q= distill.stages= distill.k= distill.b= distill.noise_mean= distill.noise_std= distill.c=' value=1 ;;
         'synthgen evaluate --out'|'synthgen evaluate -o') words='' files=1 value=1 ;;
         'synthgen evaluate --seed') words='' value=1 ;;
         'synthgen evaluate --max-bad') words='' value=1 ;;
@@ -78,7 +79,7 @@ _synthgen() {
         'synthgen augment-classifier --synthetic') words='' files=1 value=1 ;;
         'synthgen augment-classifier --train-generator') words='' value=1 ;;
         'synthgen augment-classifier --budget') words='' value=1 ;;
-        'synthgen augment-classifier --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
+        'synthgen augment-classifier --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.validation= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.patch_size= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.noise_levels= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size= distill.teacher= distill.teacher_sha256= distill.q= distill.stages= distill.k= distill.b= distill.noise_mean= distill.noise_std= distill.c=' value=1 ;;
         'synthgen augment-classifier --test') words='' value=1 ;;
         'synthgen augment-classifier --target') words='' value=1 ;;
         'synthgen augment-classifier --real-size') words='' value=1 ;;
@@ -106,7 +107,7 @@ _synthgen() {
         'synthgen explain --count') words='' value=1 ;;
         'synthgen explain --data') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 value=1 ;;
         'synthgen explain --test') words='' files=1 value=1 ;;
-        'synthgen explain --sampler') words='ddpm ddim euler heun dpm++2m dpm++2m-sde dpm++3m' value=1 ;;
+        'synthgen explain --sampler') words='ddpm ddim euler heun dpm++2m dpm++2m-sde dpm++3m consistency' value=1 ;;
         'synthgen explain --steps') words='' value=1 ;;
         'synthgen explain --guidance-scale') words='' value=1 ;;
         'synthgen explain --seed') words='' value=1 ;;
@@ -114,7 +115,8 @@ _synthgen() {
         'synthgen explain --color') words='auto always never' value=1 ;;
         'synthgen export --format') words='diffusers safetensors' value=1 ;;
         'synthgen export --out'|'synthgen export -o') words='' files=1 value=1 ;;
-        'synthgen export --sampler') words='ddpm ddim euler heun dpm++2m dpm++2m-sde dpm++3m' value=1 ;;
+        'synthgen export --dtype') words='fp32 fp16 bf16' value=1 ;;
+        'synthgen export --sampler') words='ddpm ddim euler heun dpm++2m dpm++2m-sde dpm++3m consistency' value=1 ;;
         'synthgen export --steps') words='' value=1 ;;
         'synthgen export --device') words='auto cpu cuda mps' value=1 ;;
         'synthgen export --color') words='auto always never' value=1 ;;
@@ -126,7 +128,20 @@ _synthgen() {
         'synthgen serve --timeout') words='' value=1 ;;
         'synthgen serve --device') words='auto cpu cuda mps' value=1 ;;
         'synthgen serve --color') words='auto always never' value=1 ;;
+        'synthgen dashboard --host') words='' value=1 ;;
+        'synthgen dashboard --port') words='' value=1 ;;
+        'synthgen dashboard --device') words='auto cpu cuda mps' value=1 ;;
+        'synthgen dashboard --color') words='auto always never' value=1 ;;
         'synthgen doctor --color') words='auto always never' value=1 ;;
+        'synthgen runs card --count'|'synthgen runs card -n') words='' value=1 ;;
+        'synthgen runs card --repeats') words='' value=1 ;;
+        'synthgen runs card --samplers') words='' value=1 ;;
+        'synthgen runs card --steps') words='' value=1 ;;
+        'synthgen runs card --guidance') words='' value=1 ;;
+        'synthgen runs card --data') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 value=1 ;;
+        'synthgen runs card --seed') words='' value=1 ;;
+        'synthgen runs card --device') words='auto cpu cuda mps' value=1 ;;
+        'synthgen runs card --color') words='auto always never' value=1 ;;
         'synthgen runs list --color') words='auto always never' value=1 ;;
         'synthgen runs show --out'|'synthgen runs show -o') words='' files=1 value=1 ;;
         'synthgen runs show --color') words='auto always never' value=1 ;;
@@ -136,14 +151,14 @@ _synthgen() {
         'synthgen data inspect --image-size') words='' value=1 ;;
         'synthgen data inspect --channels') words='' value=1 ;;
         'synthgen data inspect --preview') words='' files=1 value=1 ;;
-        'synthgen data inspect --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
+        'synthgen data inspect --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.validation= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.patch_size= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.noise_levels= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size= distill.teacher= distill.teacher_sha256= distill.q= distill.stages= distill.k= distill.b= distill.noise_mean= distill.noise_std= distill.c=' value=1 ;;
         'synthgen data inspect --color') words='auto always never' value=1 ;;
         'synthgen data prepare --out'|'synthgen data prepare -o') words='' files=1 value=1 ;;
         'synthgen data prepare --image-size') words='' value=1 ;;
         'synthgen data prepare --channels') words='' value=1 ;;
         'synthgen data prepare --max-bad') words='' value=1 ;;
         'synthgen data prepare --color') words='auto always never' value=1 ;;
-        'synthgen config show --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size=' value=1 ;;
+        'synthgen config show --set') words='modality= data.source= data.image_size= data.channels= data.classes= data.limit= data.validation= data.max_bad= data.augment.horizontal_flip= data.augment.vertical_flip= data.augment.shift= model.channels= model.patch_size= model.layers_per_block= model.attention_resolutions= model.attention_head_dim= model.norm_groups= model.dropout= model.conditioning= diffusion.schedule= diffusion.prediction= diffusion.loss_weight= diffusion.min_snr_gamma= diffusion.noise_mean= diffusion.noise_std= diffusion.label_dropout= training.budget= training.steps= training.epochs= training.batch_size= training.micro_batch= training.learning_rate= training.betas= training.weight_decay= training.warmup= training.gradient_clip= training.ema_half_life= training.precision= training.max_bad_steps= training.checkpoint_every= training.seed= sampling.sampler= sampling.steps= sampling.noise_levels= sampling.eta= sampling.guidance_scale= sampling.guidance_interval= sampling.block_size= distill.teacher= distill.teacher_sha256= distill.q= distill.stages= distill.k= distill.b= distill.noise_mean= distill.noise_std= distill.c=' value=1 ;;
         'synthgen config show --color') words='auto always never' value=1 ;;
         'synthgen config schema --color') words='auto always never' value=1 ;;
         'synthgen config list --color') words='auto always never' value=1 ;;
@@ -152,17 +167,19 @@ _synthgen() {
         case "$path" in
         'synthgen') words='--version --help -h' ;;
         'synthgen quickstart') words='--out -o --budget --count -n --seed --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
-        'synthgen train') words='--config -c --data --out -o --budget --steps --epochs --seed --devices --nodes --strategy --precision --max-bad --set --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
+        'synthgen train') words='--config -c --data --distill --out -o --budget --steps --epochs --seed --devices --nodes --strategy --precision --max-bad --set --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen sample') words='--count -n --out -o --class --where --balance --complete --draws --allow-missing --quantiles --length --start --format --escape-formulas --seed --shards --shard-size --shard --sampler --steps --eta --guidance-scale --temperature --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen sample verify') words='--json --quiet -q --color --help -h' ;;
         'synthgen sample merge') words='--out -o --format --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --fail-if --holdout --test --target --window --protocol --seeds --set --out -o --seed --max-bad --no-cache --device --force --json --quiet -q --color --help -h' ;;
         'synthgen augment-classifier') words='--real --synthetic --train-generator --budget --set --test --target --real-size --ratio --imbalance --filter --classifier --augment --count -n --seeds --steps --batch-size --allow-leak --out -o --seed --max-bad --device --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen explain') words='--out -o --samples -n --class --rival --methods --rows --target --count --data --test --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
-        'synthgen export') words='--format --out -o --sampler --steps --device --force --dry-run --json --quiet -q --color --help -h' ;;
+        'synthgen export') words='--format --out -o --dtype --sampler --steps --device --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen serve') words='--host --port --api-key-file --queue --max-count --timeout --device --json --quiet -q --color --help -h' ;;
+        'synthgen dashboard') words='--host --port --open-to-network --device --json --quiet -q --color --help -h' ;;
         'synthgen doctor') words='--json --quiet -q --color --help -h' ;;
         'synthgen runs') words='--help -h' ;;
+        'synthgen runs card') words='--count -n --repeats --samplers --steps --guidance --data --seed --device --json --quiet -q --color --help -h' ;;
         'synthgen runs list') words='--json --quiet -q --color --help -h' ;;
         'synthgen runs show') words='--out -o --force --json --quiet -q --color --help -h' ;;
         'synthgen runs compare') words='--out -o --force --json --quiet -q --color --help -h' ;;
@@ -177,7 +194,7 @@ _synthgen() {
         esac
     elif [[ -z $value ]]; then
         case "$path" in
-        'synthgen') words='quickstart train sample evaluate augment-classifier explain export serve doctor runs data config' ;;
+        'synthgen') words='quickstart train sample evaluate augment-classifier explain export serve dashboard doctor runs data config' ;;
         'synthgen quickstart') words='' ;;
         'synthgen train') words='adult air-quality basic-motions celeba cifar10 etth1 fashion-mnist imagenet images italy-power-demand japanese-vowels mnist mnist-mini series sines stocks table' files=1 ;;
         'synthgen sample') words='verify merge' files=1 ;;
@@ -188,8 +205,10 @@ _synthgen() {
         'synthgen explain') words='' files=1 ;;
         'synthgen export') words='' files=1 ;;
         'synthgen serve') words='' files=1 ;;
+        'synthgen dashboard') words='' files=1 ;;
         'synthgen doctor') words='' ;;
-        'synthgen runs') words='list show compare' ;;
+        'synthgen runs') words='card list show compare' ;;
+        'synthgen runs card') words='' files=1 ;;
         'synthgen runs list') words='' files=1 ;;
         'synthgen runs show') words='' files=1 ;;
         'synthgen runs compare') words='' files=1 ;;

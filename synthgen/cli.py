@@ -14,6 +14,7 @@ from synthgen import __version__
 from synthgen.commands import (
     augment_classifier,
     config,
+    dashboard,
     data,
     doctor,
     evaluate,
@@ -66,6 +67,7 @@ app.command(short_help="Find out whether synthetic images help a classifier.")(a
 app.command(short_help="Show how samples came to be.")(explain.explain)
 app.command(short_help="Write a model for diffusers or as one file.")(export.export)
 app.command(short_help="Serve a model over HTTP.")(serve.serve)
+app.command(short_help="Show a run in the browser.")(dashboard.dashboard)
 app.add_typer(runs.app, name="runs")
 app.add_typer(data.app, name="data")
 app.add_typer(config.app, name="config")

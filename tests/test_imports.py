@@ -27,7 +27,7 @@ FLOORS = [
         "history",
         "history_page",
     },
-    {"quickstart", "api", "serving"},
+    {"quickstart", "api", "serving", "dashboard"},
     {"console", "commands", "cli"},
 ]
 """Imports run downwards: a room sees its own floor and those before it."""
