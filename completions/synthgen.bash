@@ -49,6 +49,9 @@ _synthgen() {
         'synthgen sample --steps') words='' value=1 ;;
         'synthgen sample --eta') words='' value=1 ;;
         'synthgen sample --guidance-scale') words='' value=1 ;;
+        'synthgen sample --guidance-interval') words='' value=1 ;;
+        'synthgen sample --autoguidance') words='' files=1 value=1 ;;
+        'synthgen sample --quality') words='fast balanced best' value=1 ;;
         'synthgen sample --temperature') words='' value=1 ;;
         'synthgen sample --device') words='auto cpu cuda mps' value=1 ;;
         'synthgen sample --color') words='auto always never' value=1 ;;
@@ -168,7 +171,7 @@ _synthgen() {
         'synthgen') words='--version --help -h' ;;
         'synthgen quickstart') words='--out -o --budget --count -n --seed --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen train') words='--config -c --data --distill --out -o --budget --steps --epochs --seed --devices --nodes --strategy --precision --max-bad --set --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
-        'synthgen sample') words='--count -n --out -o --class --where --balance --complete --draws --allow-missing --quantiles --length --start --format --escape-formulas --seed --shards --shard-size --shard --sampler --steps --eta --guidance-scale --temperature --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
+        'synthgen sample') words='--count -n --out -o --class --where --balance --complete --draws --allow-missing --quantiles --length --start --format --escape-formulas --seed --shards --shard-size --shard --sampler --steps --eta --guidance-scale --guidance-interval --autoguidance --quality --temperature --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen sample verify') words='--json --quiet -q --color --help -h' ;;
         'synthgen sample merge') words='--out -o --format --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --fail-if --holdout --test --target --window --protocol --seeds --set --out -o --seed --max-bad --no-cache --device --force --json --quiet -q --color --help -h' ;;

@@ -10,7 +10,7 @@ from synthgen.config.modalities import wants_series
 from synthgen.config.series import SeriesConfig
 from synthgen.config.tables import TableConfig
 from synthgen.errors import UsageError
-from synthgen.generation.model import Model, load, load_image_model
+from synthgen.generation.model import Model, load
 from synthgen.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -146,10 +146,11 @@ def explain(
 
 
 def export(
-    run: str | Path | Model,
+    run: str | Path | Model | TableModel | SeriesModel,
     out: str | Path,
     *,
     format: str = "diffusers",
+    dtype: str | None = None,
     sampler: str | None = None,
     steps: int | None = None,
     device: str = "auto",
@@ -158,10 +159,11 @@ def export(
 ) -> ExportResult:
     """Write a model for others (`diffusers` or `safetensors`), load it back and compare its samples.
 
-    sampler, steps: how the export samples unless told otherwise; by default as the model does.
+    dtype: of safetensors, what weights are rounded to: fp32, fp16 or bf16. sampler, steps: how the export samples
+    unless told otherwise; by default as the model does.
     """
     from synthgen.export.exporting import export_model
 
-    model = run if isinstance(run, Model) else load_image_model(run, device=device)
-    recipe = model.recipe(sampler=sampler, steps=steps)
-    return export_model(model, Path(out), format=format, recipe=recipe, force=force, reporter=reporter)
+    model: Any = load(run, device=device) if isinstance(run, (str, Path)) else run
+    recipe = model.recipe(**({} if sampler is None else {"sampler": sampler}), steps=steps)
+    return export_model(model, Path(out), format=format, recipe=recipe, dtype=dtype, force=force, reporter=reporter)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from synthgen.config.modalities import UNITS
 from synthgen.generation.card import code, plain, table
-from synthgen.generation.engine import Recipe
 
 MODEL_CARD_LICENCE = "The weights carry no licence of their own; whoever trained them decides."
 
 
-def model_card(
-    header: dict[str, Any], recipe: Recipe, usage: str, *, library: str, limits: tuple[str, ...] = ()
-) -> str:
+def model_card(header: dict[str, Any], recipe: Any, usage: str, *, library: str, limits: tuple[str, ...] = ()) -> str:
     """Markdown with the front matter of the Hugging Face hub.
 
-    header: of the checkpoint. usage: Markdown that shows how to sample. library: `diffusers` or `synthgen`.
-    limits: sentences on what this export cannot do.
+    header: of the checkpoint. recipe: of its modality. usage: Markdown that shows how to sample. library: `diffusers`
+    or `synthgen`. limits: sentences on what this export cannot do.
     """
     licence = plain(header["data"].get("licence") or "not stated")
     parts = [
@@ -35,7 +33,7 @@ def model_card(
         "",
         "## Limits",
         "",
-        *(f"- {sentence}" for sentence in (*limits, *_LIMITS)),
+        *(f"- {sentence}" for sentence in (*limits, *_limits(header))),
         "",
         "## Licence",
         "",
@@ -45,24 +43,38 @@ def model_card(
     return "\n".join(parts)
 
 
+def modality(header: dict[str, Any]) -> str:
+    """images, tables or series."""
+    return str(header.get("modality", "images"))
+
+
 def _head(header: dict[str, Any], library: str) -> list[str]:
-    codec = header["codec"]
-    kind = "A class-conditional" if header["class_names"] else "An unconditional"
-    colour = "grey" if codec["channels"] == 1 else "RGB"
+    kind = "A class-conditional" if header.get("class_names") else "An unconditional"
     return [
         "---",
         f"library_name: {library}",
-        "pipeline_tag: unconditional-image-generation",
+        *(["pipeline_tag: unconditional-image-generation"] if modality(header) == "images" else []),
         "tags: [diffusion, synthetic-data, synthgen]",
         "license: other",
         "---",
         "",
-        f"# {kind} diffusion model of {plain(_data_name(header))}",
+        f"# {kind if modality(header) == 'images' else 'A'} diffusion model of {plain(_data_name(header))}",
         "",
-        f"Draws {codec['height']} x {codec['width']} {colour} images. Trained with "
-        f"synthgen {plain(header['versions'].get('synthgen', ''))}.",
+        f"Draws {draws(header)}. Trained with synthgen {plain(header['versions'].get('synthgen', ''))}.",
         "",
     ]
+
+
+def draws(header: dict[str, Any]) -> str:
+    """What a sample of the model is, in a few words."""
+    codec = header["codec"]
+    if modality(header) == "images":
+        colour = "grey" if codec["channels"] == 1 else "RGB"
+        return f"{codec['height']} x {codec['width']} {colour} images"
+    columns = (header["schema"].get("table") or header["schema"])["columns"]
+    if modality(header) == "tables":
+        return f"rows of {len(columns)} columns"
+    return f"sequences of {len(columns)} columns, learned in windows of {header['config']['data']['window']} steps"
 
 
 def _data_name(header: dict[str, Any]) -> str:
@@ -70,22 +82,42 @@ def _data_name(header: dict[str, Any]) -> str:
     return Path(header["data"]["name"]).name
 
 
-_LIMITS = (
-    "Synthetic images repeat the biases of the training data, and a model trained long on few images can repeat "
-    "the images themselves: check before you share what was private.",
-    "It knows only the data above, at this size; it is no general image generator.",
-    "The same seed gives the same images on one device and one version of the software, and images that agree to "
-    "within rounding elsewhere.",
+_LIMITS = {
+    "images": (
+        "Synthetic images repeat the biases of the training data, and a model trained long on few images can repeat "
+        "the images themselves: check before you share what was private.",
+        "It knows only the data above, at this size; it is no general image generator.",
+    ),
+    "tables": (
+        "Synthetic rows repeat the biases of the training data, and a model trained long on few rows can repeat the "
+        "rows themselves: check before you share what was private.",
+        "What was rare in the data is rarer here, and a column's meaning is not known to the model.",
+    ),
+    "series": (
+        "Synthetic sequences repeat the biases of the training data, and a model trained long on few of them can "
+        "repeat them: check before you share what was private.",
+        "It knows the past that it was trained on; its forecasts know nothing of what has changed since.",
+    ),
+}
+_REPEATED = (
+    "The same seed gives the same {} on one device and one version of the software, and {} that agree to within "
+    "rounding elsewhere."
 )
 
 
+def _limits(header: dict[str, Any]) -> tuple[str, ...]:
+    unit = UNITS[modality(header)]
+    return (*_LIMITS[modality(header)], _REPEATED.format(unit, unit))
+
+
 def _data_rows(header: dict[str, Any]) -> list[tuple[str, object]]:
-    data, names = header["data"], header["class_names"]
+    data, names = header["data"], header.get("class_names") or header["codec"].get("classes") or []
     shown = ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")
+    unit = "sequences" if modality(header) == "series" else UNITS[modality(header)]
     return [
         ("data set", _data_name(header)),
         ("split", data["split"]),
-        ("images", f"{data['count']:,}"),
+        (unit, f"{data['count']:,}"),
         ("classes", shown),
         ("fingerprint", code(data["fingerprint"])),
     ]
@@ -93,27 +125,42 @@ def _data_rows(header: dict[str, Any]) -> list[tuple[str, object]]:
 
 def _training_rows(header: dict[str, Any]) -> list[tuple[str, object]]:
     config, training = header["config"], header["training"]
-    loss = training["loss"]
+    model, diffusion, unit = config["model"], config["diffusion"], UNITS[modality(header)]
+    networks = {"tables": "residual perceptron, {width} wide", "series": "transformer, {width} wide"}
+    network = networks.get(modality(header), "UNet2DModel, channels {channels}").format(
+        width=model.get("width"), channels=list(model.get("channels", ()))
+    )
+    patches = f", patches of {model['patch_size']} x {model['patch_size']}" if model.get("patch_size", 1) > 1 else ""
+    loss, sigma = training["loss"], header.get("sigma_data")
     return [
-        ("network", f"UNet2DModel, channels {list(config['model']['channels'])}"),
-        ("noise schedule", config["diffusion"]["schedule"]),
-        ("prediction", config["diffusion"]["prediction"]),
-        ("sigma of the data", f"{header['sigma_data']:.4f}"),
+        ("network", network + patches),
+        ("process", diffusion.get("process")),
+        ("noise schedule", diffusion.get("schedule")),
+        ("prediction", diffusion.get("prediction")),
+        ("sigma of the data", None if sigma is None else f"{sigma:.4f}"),
         ("steps", f"{training['steps']:,}"),
-        ("images seen", f"{training['images_seen']:,}"),
+        (f"{unit} seen", f"{training[f'{unit}_seen']:,}"),
         ("time", f"{training['seconds']:,.0f} s on {training['device']}, {training['precision']}"),
         ("loss", None if loss is None else f"{loss:.4f}"),
         ("finished", None if training["finished"] else "no: stopped before its end"),
-        ("weights", "exponential moving average"),
+        ("weights", f"exponential moving average{_stored(header)}"),
     ]
 
 
-def _recipe_rows(recipe: Recipe) -> list[tuple[str, object]]:
+def _stored(header: dict[str, Any]) -> str:
+    """What the weights were rounded to, if they were."""
+    weights = header.get("weights")
+    return f", stored in {weights['dtype']}" if isinstance(weights, dict) else ""
+
+
+def _recipe_rows(recipe: Any) -> list[tuple[str, object]]:
+    sampler = getattr(recipe, "sampler", None)
     return [
-        ("sampler", recipe.sampler),
-        ("steps", recipe.steps),
-        ("eta", recipe.eta if recipe.sampler == "ddim" else None),
-        ("guidance scale", recipe.guidance_scale),
+        ("sampler", sampler),
+        ("steps", "one for each column" if recipe.steps is None else recipe.steps),
+        ("eta", recipe.eta if sampler == "ddim" else None),
+        ("guidance scale", getattr(recipe, "guidance_scale", None)),
+        ("temperature", getattr(recipe, "temperature", None)),
     ]
 
 

@@ -4,36 +4,51 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
-from synthgen.checkpoints import load_checkpoint
-from synthgen.errors import SynthgenError, UsageError, nearest
-from synthgen.export.card import model_card
-from synthgen.generation.engine import Engine, Recipe
-from synthgen.generation.model import Model, load_image_model
-from synthgen.outputs import MARKER, atomic_write, check_output, prepare_output
+from synthgen.errors import UsageError, nearest
+from synthgen.export.job import Check, Job, Outcome, Samples
+from synthgen.export.weights import DTYPES, write_safetensors
+from synthgen.generation.model import Model
+from synthgen.outputs import MARKER, check_output, prepare_output
 from synthgen.reporting import NullReporter, Reporter
 
-FORMATS = ("diffusers", "safetensors")
-CHECKED = 8
-"""Samples that are drawn from both sides."""
+if TYPE_CHECKING:
+    from synthgen.export.job import AnyModel
 
-ALLOWED = {"diffusers": 1, "safetensors": 0}
-"""Largest difference in grey levels: between two implementations one from rounding, between equal files none."""
+
+def _diffusers(job: Job) -> Outcome:
+    from synthgen.export.folder import write_diffusers
+
+    return write_diffusers(job)
+
+
+@dataclass(frozen=True)
+class _Format:
+    """write: makes the files in a job's folder. dtypes: whether weights may be rounded."""
+
+    write: Callable[[Job], Outcome]
+    modalities: tuple[str, ...] = ("images",)
+    dtypes: bool = False
+
+
+_ALL = ("images", "tables", "series")
+_FORMATS = {
+    "diffusers": _Format(_diffusers),
+    "safetensors": _Format(write_safetensors, _ALL, dtypes=True),
+}
+FORMATS = tuple(_FORMATS)
 
 
 @dataclass(frozen=True)
 class ExportResult:
     """What was written, and how far its samples are from the model's own.
 
-    max_difference: largest difference of a pixel, in grey levels of 0 ... 255; differing_pixels: how many pixels
-    differ at all, of checked_pixels.
+    dtype: what weights were rounded to, None: to nothing. samples: how far the export's are from the model's own.
+    checks: of graphs, on random inputs.
     """
 
     path: Path
@@ -41,33 +56,80 @@ class ExportResult:
     source: Path
     files: tuple[str, ...]
     size_bytes: int
+    dtype: str | None
     scheduler: str | None
-    max_difference: int
-    differing_pixels: int
-    checked_pixels: int
+    samples: Samples
+    checks: tuple[Check, ...]
+
+    @property
+    def max_difference(self) -> float:
+        """The largest difference of a sample's values, in `samples.unit`: of images a whole number of grey levels."""
+        largest = self.samples.largest
+        return int(largest) if self.samples.unit == "grey levels" else largest
+
+    @property
+    def differing_pixels(self) -> int:
+        """How many values of the samples differ at all, of `checked_pixels`."""
+        return self.samples.differing
+
+    @property
+    def checked_pixels(self) -> int:
+        """How many values were compared."""
+        return self.samples.compared
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        about = asdict(self)
+        return {
+            "out": str(about.pop("path")),
+            **about,
+            "source": str(self.source),
+            "files": list(self.files),
+            "max_difference": self.max_difference,
+            "differing_pixels": self.differing_pixels,
+            "checked_pixels": self.checked_pixels,
+        }
 
 
-def planned_scheduler(model: Model, format: str, recipe: Recipe) -> str | None:
+def planned_scheduler(model: AnyModel, format: str, recipe: Any, dtype: str | None = None) -> str | None:
     """The scheduler of diffusers that an export would have; None for a format without one.
 
-    Raises: UsageError for an unknown format, SynthgenError when diffusers cannot represent the model.
+    Raises: UsageError for an unknown format or one that cannot hold the model, SynthgenError when diffusers cannot
+    represent the model.
     """
-    if format not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise UsageError(f"unknown format '{format}'{nearest(format, FORMATS)}", f"known formats: {known}")
+    _check_request(model, format, dtype)
     if format != "diffusers":
         return None
     from synthgen.export.folder import plan_for
 
+    assert isinstance(model, Model)
     return plan_for(model, recipe).class_name
 
 
+def _check_request(model: AnyModel, format: str, dtype: str | None) -> None:
+    if format not in _FORMATS:
+        known = ", ".join(FORMATS)
+        raise UsageError(f"unknown format '{format}'{nearest(format, FORMATS)}", f"known formats: {known}")
+    about, modality = _FORMATS[format], str(model.header.get("modality", "images"))
+    able = ", ".join(name for name, one in _FORMATS.items() if modality in one.modalities)
+    if modality not in about.modalities:
+        raise UsageError(f"{format} is a format for models of images, and this is one of {modality}", f"it has: {able}")
+    if dtype is not None and dtype not in DTYPES:
+        raise UsageError(
+            f"unknown dtype '{dtype}'{nearest(dtype, tuple(DTYPES))}", f"known dtypes: {', '.join(DTYPES)}"
+        )
+    if dtype is not None and not about.dtypes:
+        rounding = ", ".join(name for name, one in _FORMATS.items() if one.dtypes)
+        raise UsageError(f"--dtype is for weights of synthgen's own file, not for {format}", f"formats: {rounding}")
+
+
 def export_model(
-    model: Model,
+    model: AnyModel,
     out: Path,
     *,
     format: str = "diffusers",
-    recipe: Recipe | None = None,
+    recipe: Any = None,
+    dtype: str | None = None,
     force: bool = False,
     reporter: Reporter | None = None,
 ) -> ExportResult:
@@ -76,28 +138,26 @@ def export_model(
     Args:
         format: `diffusers` (a folder that diffusers loads) or `safetensors` (synthgen's self-describing file).
         recipe: how the export samples unless told otherwise; by default as the model does.
+        dtype: fp32, fp16 or bf16, in which synthgen's own file stores the weights; None: as they are. Where that rounds
+            them the samples differ, and the result says how much.
         force: replace an earlier result.
     Raises: UsageError for a wrong format or an existing `out`; SynthgenError when diffusers cannot represent the
         model, or the export does not reproduce its samples. Nothing is left at `out` then.
     """
     recipe = recipe or model.recipe()
-    reporter = reporter or NullReporter()
-    planned_scheduler(model, format, recipe)
+    planned_scheduler(model, format, recipe, dtype)
     check_output(out, force=force)
     place = out.resolve()
     place.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
     try:
         prepare_output(building)
-        if format == "diffusers":
-            scheduler, theirs = _diffusers(model, recipe, building, place.name, reporter)
-        else:
-            scheduler, theirs = None, _safetensors(model, recipe, building, place.name, reporter)
-        difference = _compare(model, recipe, theirs, format)
+        job = Job(model, recipe, building, place.name, dtype, reporter or NullReporter())
+        outcome = _FORMATS[format].write(job)
         _put(building, place)
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    return _result(out, format, model, scheduler, difference)
+    return _result(out, format, job, outcome)
 
 
 def _put(building: Path, place: Path) -> None:
@@ -114,97 +174,16 @@ def _put(building: Path, place: Path) -> None:
         new.rename(place / new.name)
 
 
-def _result(out: Path, format: str, model: Model, scheduler: str | None, difference: np.ndarray) -> ExportResult:
+def _result(out: Path, format: str, job: Job, outcome: Outcome) -> ExportResult:
     written = sorted(path for path in out.rglob("*") if path.is_file() and path.name != MARKER)
     return ExportResult(
         path=out,
         format=format,
-        source=model.path,
+        source=job.model.path,
         files=tuple(path.relative_to(out).as_posix() for path in written),
         size_bytes=sum(path.stat().st_size for path in written),
-        scheduler=scheduler,
-        max_difference=int(difference.max()),
-        differing_pixels=int((difference > 0).sum()),
-        checked_pixels=difference.size,
+        dtype=job.dtype,
+        scheduler=outcome.scheduler,
+        samples=outcome.samples,
+        checks=outcome.checks,
     )
-
-
-def _diffusers(model: Model, recipe: Recipe, folder: Path, name: str, reporter: Reporter) -> tuple[str, np.ndarray]:
-    """Write the folder, load it as a user would, sample from it: the scheduler's name and the samples."""
-    from diffusers import DiffusionPipeline
-    from diffusers.utils import logging
-
-    from synthgen.export.folder import plan_for, write_folder
-
-    plan = plan_for(model, recipe)
-    write_folder(model, recipe, plan, folder, name)
-    reporter.info(f"loading the export with diffusers and drawing {CHECKED} samples from it")
-    bars = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
-    try:
-        pipe = DiffusionPipeline.from_pretrained(
-            str(folder), custom_pipeline=str(folder), trust_remote_code=True, low_cpu_mem_usage=False
-        )
-    finally:
-        if bars:
-            logging.enable_progress_bar()
-    pipe.set_progress_bar_config(disable=True)
-    pipe.to(model.device)
-    images = pipe(
-        batch_size=CHECKED,
-        seed=0,
-        num_inference_steps=recipe.steps,
-        guidance_scale=recipe.guidance_scale,
-        output_type="uint8",
-    ).images
-    return plan.class_name, np.asarray(images)
-
-
-def _safetensors(model: Model, recipe: Recipe, folder: Path, name: str, reporter: Reporter) -> np.ndarray:
-    """Copy the verified file, write its card, load it again and sample from it."""
-    load_checkpoint(model.path)  # the file may have changed since the model was loaded
-    path = folder / "model.safetensors"
-    atomic_write(path, model.path.read_bytes())
-    usage = (
-        f"```\nsynthgen sample {name} --count 100 --out samples/\n```\n\n```python\nimport synthgen\n\n"
-        f'images = synthgen.load("{name}").sample(16, seed=0)\n```\n\n'
-        "`model.safetensors` holds the averaged weights; its header holds everything above as JSON, and a sha256."
-    )
-    atomic_write(folder / "README.md", model_card(model.header, recipe, usage, library="synthgen").encode())
-    reporter.info(f"loading the copy and drawing {CHECKED} samples from it")
-    again = load_image_model(path, device=str(model.device))
-    if again.sha256 != model.sha256:
-        raise SynthgenError(f"{model.path} changed while it was being exported", "export it again")
-    with _full_precision(again):
-        return _draw(again, recipe)
-
-
-def _compare(model: Model, recipe: Recipe, theirs: np.ndarray, format: str) -> np.ndarray:
-    """Absolute differences to the model's own samples; raises SynthgenError when they are too large."""
-    with _full_precision(model):
-        ours = _draw(model, recipe)
-    difference = np.abs(ours.astype(np.int16) - theirs.astype(np.int16))
-    if difference.max() > ALLOWED[format]:
-        raise SynthgenError(
-            f"the export does not reproduce the model: its samples differ by up to {difference.max()} grey levels "
-            f"in {np.count_nonzero(difference > ALLOWED[format]):,} of {difference.size:,} pixels",
-            "nothing was written; please report this with the run's config.yaml",
-        )
-    return difference
-
-
-def _draw(model: Model, recipe: Recipe) -> np.ndarray:
-    """The first samples of seed 0, in one block."""
-    engine = Engine(model.denoiser, model.codec, replace(recipe, block_size=CHECKED), model.device)
-    return engine.pixels(np.arange(CHECKED), model.labels_for(0, CHECKED, None), seed=0)
-
-
-@contextmanager
-def _full_precision(model: Model) -> Iterator[None]:
-    """Compute in float32, as diffusers does unless told otherwise; bf16 would hide what is compared."""
-    before = model.denoiser.precision
-    model.denoiser.precision = torch.float32
-    try:
-        yield
-    finally:
-        model.denoiser.precision = before

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import diffusers
+import numpy as np
 
 from synthgen.export.card import model_card
+from synthgen.export.comparing import compare_images
+from synthgen.export.job import CHECKED, Job, Outcome
 from synthgen.export.schedulers import SchedulerPlan, plan_scheduler
 from synthgen.generation.engine import Recipe
 from synthgen.generation.model import Model
@@ -20,6 +23,9 @@ from synthgen.outputs import atomic_write
 
 PIPELINE = ("pipeline", "SynthgenPipeline")
 """File (without `.py`) and class of the pipeline that goes with every export."""
+
+ROUNDING = 1
+"""Largest difference in grey levels between two implementations: one, from rounding."""
 
 
 def plan_for(model: Model, recipe: Recipe) -> SchedulerPlan:
@@ -33,6 +39,36 @@ def plan_for(model: Model, recipe: Recipe) -> SchedulerPlan:
     )
     # The library's own pipeline hands the network pixels, not patches of them.
     return replace(plan, stock=plan.stock and model.config.model.patch_size == 1)
+
+
+def write_diffusers(job: Job) -> Outcome:
+    """Write the folder, load it as a user would, sample from it and compare."""
+    from diffusers import DiffusionPipeline
+    from diffusers.utils import logging
+
+    model, recipe, folder = job.images, job.recipe, job.folder
+    plan = plan_for(model, recipe)
+    write_folder(model, recipe, plan, folder, job.name)
+    job.reporter.info(f"loading the export with diffusers and drawing {CHECKED} samples from it")
+    bars = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        pipe = DiffusionPipeline.from_pretrained(
+            str(folder), custom_pipeline=str(folder), trust_remote_code=True, low_cpu_mem_usage=False
+        )
+    finally:
+        if bars:
+            logging.enable_progress_bar()
+    pipe.set_progress_bar_config(disable=True)
+    pipe.to(model.device)
+    images = pipe(
+        batch_size=CHECKED,
+        seed=0,
+        num_inference_steps=recipe.steps,
+        guidance_scale=recipe.guidance_scale,
+        output_type="uint8",
+    ).images
+    return Outcome(compare_images(model, recipe, np.asarray(images), ROUNDING), scheduler=plan.class_name)
 
 
 def write_folder(model: Model, recipe: Recipe, plan: SchedulerPlan, folder: Path, usage_name: str) -> None:

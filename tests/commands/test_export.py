@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from synthgen.cli import app
-from synthgen.commands.export import ExportFormat
+from synthgen.commands.export import Dtype, ExportFormat
 from synthgen.console.boundary import run
 from synthgen.export.exporting import FORMATS
+from synthgen.export.weights import DTYPES
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -36,6 +37,7 @@ def command(
 
 def test_the_format_names_of_the_command_are_those_of_the_core() -> None:
     assert tuple(member.value for member in ExportFormat) == FORMATS
+    assert tuple(member.value for member in Dtype) == tuple(DTYPES)
 
 
 def test_json_says_what_was_written_and_how_well_it_agrees(command, tiny_run, tmp_path) -> None:
@@ -89,8 +91,32 @@ def test_usage_errors(command, tiny_run, tmp_path) -> None:
         (["export", tiny_run, "--format", "onnxx"], "onnxx"),
         (["export", tiny_run, "--steps", "0"], "1 step or more"),
         (["export", "no-such-run"], "no-such-run"),
+        (["export", tiny_run, "--dtype", "fp16"], "not for diffusers"),
+        (["export", tiny_run, "--format", "safetensors", "--dtype", "int4"], "int4"),
     ]:
         code, out, err = command(*words)
         assert (code, out) == (2, ""), words
         assert said in err
         assert "Traceback" not in err
+
+
+def test_half_the_bytes_and_how_far_the_samples_are(command, tiny_run, tmp_path) -> None:
+    code, out, err = command(
+        "export", tiny_run, "--format", "safetensors", "--dtype", "bf16", "--out", "half", "--json"
+    )
+    document = json.loads(out)
+    assert code == 0, err
+    assert (document["dtype"], document["samples"]["unit"]) == ("bf16", "grey levels")
+    assert 0 < document["max_difference"] < 60
+    assert command("sample", "half", "--count", 3, "--out", "drawn", "--quiet")[:2] == (0, "drawn\n")
+
+
+def test_models_of_tables_have_one_format(command, table_run, tmp_path) -> None:
+    code, out, err = command("export", table_run)
+    assert (code, out) == (2, "")
+    assert "diffusers is a format for models of images, and this is one of tables" in err
+    code, out, err = command("export", table_run, "--format", "safetensors", "--sampler", "heun")
+    assert (code, out) == (2, "")
+    code, out, err = command("export", table_run, "--format", "safetensors")
+    assert code == 0, err
+    assert "0 of 640 values differ" in out

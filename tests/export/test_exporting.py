@@ -14,7 +14,7 @@ from diffusers import DDPMPipeline, DiffusionPipeline, EDMDPMSolverMultistepSche
 from diffusers.pipelines.ddpm import pipeline_ddpm
 
 from synthgen.errors import SynthgenError, UsageError
-from synthgen.export import exporting
+from synthgen.export import comparing
 from synthgen.export.exporting import export_model
 from synthgen.generation.model import load
 from synthgen.generation.noise import noise
@@ -205,8 +205,8 @@ def test_an_export_that_does_not_reproduce_the_model_is_no_export(make_model, tm
     """And what was there stays, even with force."""
     model = make_model("edm", "edm")
     export_model(model, tmp_path / "out", format="safetensors")
-    draw = exporting._draw
-    monkeypatch.setattr(exporting, "_draw", lambda *given: draw(*given) ^ 8)
+    draw = comparing.draw
+    monkeypatch.setattr(comparing, "draw", lambda *given: draw(*given) ^ 8)
     with pytest.raises(SynthgenError, match="differ by up to 8 grey levels"):
         export_model(model, tmp_path / "out", force=True)
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [".synthgen", "README.md", "model.safetensors"]
@@ -216,7 +216,7 @@ def test_an_export_that_does_not_reproduce_the_model_is_no_export(make_model, tm
 def test_a_difference_of_one_is_too_much_for_a_copy(make_model, tmp_path, monkeypatch):
     model = make_model("edm", "edm")
     answers = iter([np.zeros((8, 8, 8, 1), np.uint8), np.ones((8, 8, 8, 1), np.uint8)])
-    monkeypatch.setattr(exporting, "_draw", lambda *given: next(answers))
+    monkeypatch.setattr(comparing, "draw", lambda *given: next(answers))
     with pytest.raises(SynthgenError, match="up to 1 grey levels"):
         export_model(model, tmp_path / "out", format="safetensors")
 

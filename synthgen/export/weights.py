@@ -1,0 +1,91 @@
+"""synthgen's own self-describing file: copied bit for bit, or with its weights in half precision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from synthgen.checkpoints import Header, Tensors, load_checkpoint, save_checkpoint
+from synthgen.errors import SynthgenError
+from synthgen.export.card import model_card
+from synthgen.export.comparing import compare_models
+from synthgen.export.job import Job, Outcome
+from synthgen.generation.model import Model, load
+from synthgen.outputs import atomic_write
+
+if TYPE_CHECKING:
+    from synthgen.export.job import AnyModel
+
+DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+FILE = "model.safetensors"
+
+
+def write_safetensors(job: Job) -> Outcome:
+    """The file and its card, loaded again and compared."""
+    again = write_weights(job)
+    card = model_card(again.header, job.recipe, _usage(job), library="synthgen")
+    atomic_write(job.folder / "README.md", card.encode())
+    return outcome(job, again)
+
+
+def write_weights(job: Job) -> AnyModel:
+    """Write the file and load it. Raises SynthgenError when the checkpoint changed since the model was loaded."""
+    model, path = job.model, job.folder / FILE
+    header, tensors = load_checkpoint(model.path)
+    if header["sha256"] != model.sha256:
+        raise SynthgenError(f"{model.path} changed while it was being exported", "export it again")
+    if job.dtype is None or stored_dtype(model, tensors) == job.dtype:
+        atomic_write(path, model.path.read_bytes())
+    else:
+        save_checkpoint(path, *in_dtype(model, header, tensors, job.dtype))
+    job.reporter.info("loading the file and drawing samples from it")
+    return load(path, device=str(model.device))
+
+
+def outcome(job: Job, again: AnyModel) -> Outcome:
+    """How far the samples of the written file are from the model's: not at all where it is a copy."""
+    return Outcome(compare_models(job.model, again, job.recipe, same=again.sha256 == job.model.sha256))
+
+
+def stored_dtype(model: AnyModel, tensors: Tensors) -> str | None:
+    """What the weights are stored as: a key of DTYPES, or None when they are of several types."""
+    found = {tensors[name].dtype for name in _weights(model, tensors)}
+    return next((name for name, dtype in DTYPES.items() if found == {dtype}), None)
+
+
+def in_dtype(model: AnyModel, header: Header, tensors: Tensors, dtype: str) -> tuple[Tensors, Header]:
+    """Tensors whose weights are of `dtype`, and a header that says so and what they were rounded from.
+
+    Weights alone: what a codec, or a network's fixed part, knows of the data stays as exact as it was. Raises
+    SynthgenError for weights that the type cannot hold.
+    """
+    names = _weights(model, tensors)
+    changed = {name: one.to(DTYPES[dtype]) if name in names else one for name, one in tensors.items()}
+    lost = [name for name in sorted(names) if not torch.isfinite(changed[name]).all()]
+    if lost:
+        raise SynthgenError(
+            f"{dtype} cannot hold the weights: {lost[0]} reaches {float(tensors[lost[0]].abs().max()):.3g}",
+            "export with --dtype bf16, which has the range of fp32",
+        )
+    return changed, {**header, "weights": {"dtype": dtype, "rounded_from_sha256": header["sha256"]}}
+
+
+def _weights(model: AnyModel, tensors: Tensors) -> set[str]:
+    """The names of the network's parameters, of those that are learned by the gradient."""
+    return {name for name, _ in model.denoiser.network.named_parameters()} & tensors.keys()
+
+
+def _usage(job: Job) -> str:
+    if isinstance(job.model, Model):
+        command, call = f"synthgen sample {job.name} --count 100 --out samples/", "images = model.sample(16, seed=0)"
+    else:
+        command, call = (
+            f"synthgen sample {job.name} --count 1000 --out samples.csv",
+            "samples = model.sample(1000, seed=0)",
+        )
+    return (
+        f"```sh\nsynthgen sample {job.name} {command}\n```\n\n```python\nimport synthgen\n\n"
+        f'model = synthgen.load("{job.name}")\n{call}\n```\n\n'
+        f"`{FILE}` holds the averaged weights; its header holds everything below as JSON, and a sha256."
+    )
