@@ -42,6 +42,9 @@ def sample(
     steps: int | None = None,
     eta: float | None = None,
     guidance_scale: float | None = None,
+    guidance_interval: tuple[float, float] | None = None,
+    autoguidance: str | Path | Model | None = None,
+    quality: str | None = None,
     temperature: float | None = None,
     device: str = "auto",
     resume: bool = False,
@@ -53,8 +56,8 @@ def sample(
     Args:
         count: how many; 64 images, else 1,000 unless it is said, or 1 of series longer than a window. With `complete`,
             as many as that file has.
-        labels, sampler, eta, guidance_scale: of images and series. format: of images png (default), npz or idx, into
-            the folder `out`.
+        labels, sampler, eta, guidance_scale: of images and series. guidance_interval, autoguidance, quality: of
+            images; see `Model.recipe`. format: of images png (default), npz or idx, into the folder `out`.
         where, balance, temperature: of rows; see `TableModel.sample`; where: of series, too. complete, draws,
             allow_missing: a table, or series, whose missing cells are filled; see `TableModel.complete`.
             `out` is FILE.csv, .csv.gz, .tsv, .parquet, of series also .npz, or a folder for a file in `format`.
@@ -64,14 +67,17 @@ def sample(
     """
     model = load(run, device=device) if isinstance(run, (str, Path)) else run
     shared: dict[str, Any] = {"resume": resume, "force": force, "reporter": reporter}
-    chosen = {"labels": labels, "sampler": sampler, "eta": eta, "guidance_scale": guidance_scale}
+    chosen: dict[str, Any] = {"labels": labels, "sampler": sampler, "eta": eta, "guidance_scale": guidance_scale}
+    images = {"guidance_interval": guidance_interval, "autoguidance": autoguidance, "quality": quality}
     rows = {"balance": balance, "temperature": temperature}
     series = {"quantiles": tuple(quantiles) or None, "length": length, "start_time": start_time}
     if isinstance(model, Model):
         shared_rows = {"where": where or None, "complete": complete}
         _refuse({**shared_rows, **rows}, "a model of a table")
         _refuse(series, "a model of series")
+        chosen |= images
         return _sample_images(model, Path(out), 64 if count is None else count, seed, steps, format, chosen, shared)
+    _refuse(images, "a model of images")
     from synthgen.generation.tables.model import TableModel
 
     request: dict[str, Any] = {

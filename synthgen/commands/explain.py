@@ -24,7 +24,7 @@ from synthgen.commands.options import (
     SeedOption,
 )
 from synthgen.commands.resuming import stoppable
-from synthgen.commands.sample import Sampler
+from synthgen.commands.sample_choices import Sampler
 from synthgen.console import Console, command_console
 from synthgen.errors import UsageError
 from synthgen.explain.images.methods import check_methods

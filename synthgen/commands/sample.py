@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -20,39 +19,15 @@ from synthgen.commands.options import (
     RunArgument,
     SeedOption,
 )
-from synthgen.commands.sample_images import make_folder, make_shards, show_plan
-from synthgen.commands.sample_request import read_request
+from synthgen.commands.sample_choices import Format, Quality, Sampler, refuse_foreign
+from synthgen.commands.sample_images import make_folder, make_shards, note_quality, show_plan
+from synthgen.commands.sample_request import read_interval, read_request
 from synthgen.commands.sample_series import SeriesFlags, sample_series
 from synthgen.commands.sample_tables import TableFlags, sample_table
 from synthgen.console import command_console
 from synthgen.errors import UsageError
 from synthgen.outputs import check_output
 from synthgen.runs import modality_of, resolve_run
-
-
-class Format(str, Enum):
-    """What samples are written as; a test keeps this list equal to what images, tables and series are written as."""
-
-    png = "png"
-    npz = "npz"
-    idx = "idx"
-    parquet = "parquet"
-    webdataset = "webdataset"
-    csv = "csv"
-    tsv = "tsv"
-
-
-class Sampler(str, Enum):
-    """The samplers; a test keeps this list equal to `synthgen.diffusion.samplers.SAMPLERS`."""
-
-    ddpm = "ddpm"
-    ddim = "ddim"
-    euler = "euler"
-    heun = "heun"
-    dpmpp_2m = "dpm++2m"
-    dpmpp_2m_sde = "dpm++2m-sde"
-    dpmpp_3m = "dpm++3m"
-    consistency = "consistency"
 
 
 def sample(
@@ -129,7 +104,19 @@ def sample(
     eta: Annotated[float | None, typer.Option("--eta", metavar="X", help="Fresh noise of ddim, 0 to 1.")] = None,
     guidance_scale: Annotated[
         float | None,
-        typer.Option("--guidance-scale", metavar="X", help="Classifier-free guidance; 1.0 is off."),
+        typer.Option("--guidance-scale", metavar="X", help="Guidance; 1.0 is off."),
+    ] = None,
+    guidance_interval: Annotated[
+        str | None,
+        typer.Option("--guidance-interval", metavar="LOW,HIGH", help="Images: guide at these noise levels only."),
+    ] = None,
+    autoguidance: Annotated[
+        str | None,
+        typer.Option("--autoguidance", metavar="RUN", help="Images: guide by this weaker copy, not by the label."),
+    ] = None,
+    quality: Annotated[
+        Quality | None,
+        typer.Option("--quality", help="Images: a setting of the sampler card, in place of --sampler and --steps."),
     ] = None,
     temperature: Annotated[
         float | None, typer.Option("--temperature", metavar="X", help="Rows: below 1, likelier values only.")
@@ -166,10 +153,13 @@ def sample(
             "--sampler": sampler,
             "--eta": eta,
             "--guidance-scale": guidance_scale,
+            "--guidance-interval": guidance_interval,
+            "--autoguidance": autoguidance,
+            "--quality": quality,
             "--temperature": temperature,
         }
         modality = modality_of(checkpoint)
-        _refuse_foreign(given, modality, run)
+        refuse_foreign(given, modality, run)
         if modality == "series":
             series = SeriesFlags(
                 count=count,
@@ -232,8 +222,16 @@ def sample(
 
         model = load_image_model(checkpoint, device=device)
         recipe = model.recipe(
-            sampler=sampler.value if sampler else None, steps=steps, eta=eta, guidance_scale=guidance_scale
+            sampler=sampler.value if sampler else None,
+            steps=steps,
+            eta=eta,
+            guidance_scale=guidance_scale,
+            guidance_interval=read_interval(guidance_interval),
+            autoguidance=autoguidance,
+            quality=quality.value if quality else None,
         )
+        if quality:
+            note_quality(console, model, quality.value)
         total = request.shard_count(model, recipe)
         plan = plan_samples(
             model, request.count, labels=class_, seed=seed, recipe=recipe, format=request.format, shards=total
@@ -244,37 +242,3 @@ def sample(
             make_shards(console, model, plan, request, force)
         else:
             make_folder(console, model, plan, Path(request.out), force, resume)
-
-
-_PICTURES, _ROWS, _SERIES = "images", "tables", "series"
-_OWNERS = {
-    "--class": (_PICTURES, _SERIES),
-    "--sampler": (_PICTURES, _SERIES),
-    "--eta": (_PICTURES, _SERIES),
-    "--guidance-scale": (_PICTURES, _SERIES),
-    "--where": (_ROWS, _SERIES),
-    "--complete": (_ROWS, _SERIES),
-    "--draws": (_ROWS, _SERIES),
-    "--allow-missing": (_ROWS, _SERIES),
-    "--escape-formulas": (_ROWS, _SERIES),
-    "--balance": (_ROWS,),
-    "--temperature": (_ROWS,),
-    "--quantiles": (_SERIES,),
-    "--length": (_SERIES,),
-    "--start": (_SERIES,),
-}
-"""Which kinds of models understand an option; all others are understood by all of them."""
-_MODELS = {_PICTURES: "images", _ROWS: "a table", _SERIES: "series"}
-
-
-def _refuse_foreign(options: dict[str, object], modality: str, run: str) -> None:
-    """Raises UsageError for options that were given and belong to another kind of model."""
-    there = {name for name, value in options.items() if not (value is None or value is False or value == [])}
-    foreign = [name for name in options if name in there and modality not in _OWNERS[name]]
-    if foreign:
-        owners = [f"of {_MODELS[one]}" for one in _MODELS if any(one in _OWNERS[name] for name in foreign)]
-        verb = "belongs" if len(foreign) == 1 else "belong"
-        raise UsageError(
-            f"{', '.join(foreign)} {verb} to a model {' or '.join(owners)}, and {run} is one of "
-            f"{_MODELS.get(modality, modality)}"
-        )

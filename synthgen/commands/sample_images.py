@@ -11,6 +11,7 @@ from synthgen.commands.sample_request import Request
 from synthgen.console import Console
 
 if TYPE_CHECKING:
+    from synthgen.generation.engine import Recipe
     from synthgen.generation.folder import SamplePlan, SampleResult
     from synthgen.generation.making import ShardsResult
     from synthgen.generation.model import Model
@@ -39,6 +40,14 @@ def make_shards(console: Console, model: Model, plan: SamplePlan, request: Reque
     _show_shards(console, plan, result)
 
 
+def note_quality(console: Console, model: Model, quality: str) -> None:
+    """What a quality means for this model, and why."""
+    from synthgen.evaluation.sampler_card import needed_card
+    from synthgen.evaluation.sampler_card_text import about_choice
+
+    console.note(about_choice(needed_card(model.header, str(model.path)), quality))
+
+
 def show_plan(console: Console, model: Model, plan: SamplePlan, request: Request) -> None:
     from synthgen.generation.folder import estimated_bytes
 
@@ -58,7 +67,7 @@ def show_plan(console: Console, model: Model, plan: SamplePlan, request: Request
         ("samples", f"{plan.count:,}"),
         ("classes", ", ".join(classes) or "none (unconditional)"),
         ("sampler", f"{plan.recipe.sampler}, {plan.recipe.steps} steps, {calls} network calls a sample"),
-        ("guidance", "off" if plan.recipe.guidance_scale == 1.0 else plan.recipe.guidance_scale),
+        ("guidance", _guidance(plan.recipe)),
         ("seed", plan.seed),
         ("format", plan.format),
         *request.rows(plan),
@@ -67,6 +76,16 @@ def show_plan(console: Console, model: Model, plan: SamplePlan, request: Request
     console.result(
         document, lambda: console.table(f"would sample into {request.out}", ("", ""), rows), quiet=request.out
     )
+
+
+def _guidance(recipe: Recipe) -> str:
+    """How samples are guided, in words."""
+    if recipe.guidance_scale == 1.0:
+        return "off"
+    low, high = recipe.guidance_interval
+    by = f"by the weaker copy {recipe.autoguidance[:12]}..." if recipe.autoguidance else "by the label"
+    where = "" if (low, high) == (0.0, 1e9) else f", at noise levels from {low:g} to {high:g}"
+    return f"{recipe.guidance_scale:g}, {by}{where}"
 
 
 def _show_result(console: Console, model: Model, plan: SamplePlan, result: SampleResult) -> None:

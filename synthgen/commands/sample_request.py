@@ -92,3 +92,14 @@ def read_request(
         in_shards = False  # --shard 0/1: everything, here
     chosen = format_ or ("parquet" if in_shards else "png")
     return Request(count, out, chosen, in_shards, part or WHOLE, shards, shard_size)
+
+
+def read_interval(text: str | None) -> tuple[float, float] | None:
+    """The bounds in `--guidance-interval LOW,HIGH`. Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--guidance-interval is LOW,HIGH, such as 0.2,5, not '{text}'") from error
+    return low, high

@@ -12,7 +12,7 @@ from typer.core import TyperCommand
 
 from synthgen.commands.options import Color, ColorOption, ForceOption, JsonOption, QuietOption, ResumeOption
 from synthgen.commands.resuming import resume_command, stoppable
-from synthgen.commands.sample import Format
+from synthgen.commands.sample_choices import Format
 from synthgen.console import Console, command_console
 from synthgen.errors import SynthgenError
 

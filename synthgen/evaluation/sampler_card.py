@@ -28,6 +28,7 @@ QUALITIES: tuple[Quality, ...] = ("fast", "balanced", "best")
 FACTORS = {"fast": 2.0, "balanced": 1.25}
 """How many times the lowest FID a choice may have."""
 
+_DECIDED = ("sampler", "steps", "noise_levels", "eta", "guidance_scale", "guidance_interval")
 _Text = Annotated[str, Field(max_length=200)]
 _Fid = Annotated[float, Field(ge=0, le=1e12)]
 
@@ -69,6 +70,11 @@ def describe(sampling: SamplingConfig) -> str:
     learned = " at learned levels" if sampling.noise_levels else ""
     guided = f", guidance {sampling.guidance_scale:g}" if sampling.guidance_scale != 1.0 else ""
     return f"{sampling.sampler}, {steps}{learned}{guided}"
+
+
+def fields_of(sampling: SamplingConfig) -> dict[str, Any]:
+    """The parts of a recipe that a setting decides: all but the size of a block."""
+    return {name: getattr(sampling, name) for name in _DECIDED}
 
 
 class Card(_Part):

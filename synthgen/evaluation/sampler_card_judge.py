@@ -59,8 +59,8 @@ class Judge:
         if labels is None or found.logits is None or self.position is None:
             return None
         asked = self.position[labels]
-        read: np.ndarray = found.logits.argmax(axis=1) == asked
-        return read[asked >= 0]
+        hits: np.ndarray = (found.logits.argmax(axis=1) == asked)[asked >= 0]
+        return hits
 
     def floors(self, count: int, repeats: int) -> list[float]:
         """FID of `repeats` disjoint sets of `count` other real images; fewer where there are not so many."""

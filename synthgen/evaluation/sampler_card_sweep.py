@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,10 +18,10 @@ from synthgen.config.schema import SamplingConfig
 from synthgen.diffusion.samplers import SAMPLERS
 from synthgen.errors import StoppedError, UsageError, nearest
 from synthgen.evaluation.extractors import Features
-from synthgen.evaluation.sampler_card import FACTORS, Card, Setting, describe
+from synthgen.evaluation.sampler_card import FACTORS, Card, Setting, describe, fields_of
 from synthgen.evaluation.sampler_card_judge import Judge
-from synthgen.generation.building import recipe_of
-from synthgen.generation.engine import Engine, Recipe
+from synthgen.generation.building import recipe_with
+from synthgen.generation.engine import Engine
 from synthgen.generation.model import Model
 from synthgen.generation.numerics import numerics
 from synthgen.reporting import NullReporter, Progress, Reporter
@@ -129,8 +129,7 @@ class Sweep:
             raise UsageError(f"a card needs 2 samples, 1 seed and 1 setting or more, not {count}, {repeats}")
         self.model, self.judge, self.count, self.repeats, self.seed = model, judge, count, repeats, seed
         self.deadline, self.reporter, self.should_stop = deadline, reporter or NullReporter(), should_stop
-        own = model.recipe()
-        self.trials = [Trial(one, model.engine(_recipe(one, own))) for one in settings]
+        self.trials = [Trial(one, model.engine(recipe_with(model.config, fields_of(one)))) for one in settings]
 
     def run(self) -> Card:
         """Measure everything. Raises StoppedError; nothing is kept then."""
@@ -225,11 +224,6 @@ class Sweep:
             seconds=round(seconds, 1),
             synthgen=__version__,
         )
-
-
-def _recipe(sampling: SamplingConfig, own: Recipe) -> Recipe:
-    """The recipe of a setting, in blocks of the size that the model uses."""
-    return replace(recipe_of(sampling), block_size=own.block_size)
 
 
 def _pooled(repeated: Sequence[Sequence[float]]) -> float | None:

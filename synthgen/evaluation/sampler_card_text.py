@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from synthgen.evaluation.sampler_card import FACTORS, Card, front
+from synthgen.evaluation.sampler_card import FACTORS, Card, choose, front
 
 
 def card_document(found: Card) -> dict[str, Any]:
@@ -35,6 +35,18 @@ def about_card(found: Card) -> list[str]:
         f"{FACTORS['balanced']:g} times; best: the cheapest whose FID cannot be told from the lowest",
     ]
     return [*lines, *_on_guidance(found)]
+
+
+def about_choice(found: Card, quality: str) -> str:
+    """What a quality means by a card, and why, in one sentence."""
+    chosen, lowest = choose(found.complete, quality), min(one.fid for one in found.complete)
+    reasons = {
+        "fast": f"the cheapest within {FACTORS['fast']:g} times the lowest, {lowest:.3g}",
+        "balanced": f"the cheapest within {FACTORS['balanced']:g} times the lowest, {lowest:.3g}",
+        "best": f"the cheapest that cannot be told from the lowest, {lowest:.3g}",
+    }
+    calls = f"{chosen.calls} network call{'' if chosen.calls == 1 else 's'} a sample"
+    return f"quality {quality}: {chosen.name}, {calls}; FID {chosen.fid:.3g}, {reasons[quality]}"
 
 
 def _on_guidance(found: Card) -> list[str]:

@@ -15,6 +15,7 @@ from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.samplers import check_name
 from synthgen.diffusion.schedule import build_schedule
 from synthgen.errors import UsageError
+from synthgen.evaluation.sampler_card import choose, fields_of, needed_card
 from synthgen.generation.engine import Recipe
 from synthgen.models.images import build_network
 
@@ -69,7 +70,29 @@ def recipe_with(config: Config, given: Mapping[str, Any]) -> Recipe:
         raise UsageError(f"a sampler needs 1 step or more, not {recipe.steps}")
     check_name(recipe.sampler)
     _check_consistency(config, recipe)
+    _check_guidance(recipe)
     return recipe
+
+
+def recipe_of_quality(header: Mapping[str, Any], place: str, quality: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parts of a recipe that a quality means by the model's sampler card.
+
+    given: what else was asked for. Raises UsageError when that is anything: a quality is a whole setting.
+    """
+    if given:
+        names = ", ".join(name.replace("_", " ") for name in given)
+        raise UsageError(
+            f"quality '{quality}' is a whole setting, and {names} would change it", "give one or the other"
+        )
+    return fields_of(choose(needed_card(header, place).complete, quality).sampling)
+
+
+def _check_guidance(recipe: Recipe) -> None:
+    low, high = recipe.guidance_interval
+    if not 0 <= low <= high:
+        raise UsageError(f"the guidance interval is LOW,HIGH with 0 <= LOW <= HIGH, not {low:g},{high:g}")
+    if recipe.autoguidance is not None and recipe.guidance_scale == 1.0:
+        raise UsageError("guidance of scale 1 changes nothing", "give a guidance scale too; 1.5 is a good first try")
 
 
 def _check_consistency(config: Config, recipe: Recipe) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,8 +18,9 @@ from synthgen.config.schema import Config
 from synthgen.data.dataset import ImageCodec
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.errors import StoppedError, SynthgenError, UsageError, nearest
-from synthgen.generation.building import build_denoiser, recipe_with
+from synthgen.generation.building import build_denoiser, recipe_of_quality, recipe_with
 from synthgen.generation.engine import Engine, Recipe
+from synthgen.generation.guiding import weaker_copy
 from synthgen.generation.headers import check_weights, parse_header
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.runs import list_checkpoints, resolve_run
@@ -59,6 +60,7 @@ class Model:
         self.device = device
         self.config = Config.model_validate(header["config"])
         self.class_names: tuple[str, ...] = tuple(header["class_names"])
+        self._weaker: dict[str, Denoiser] = {}
         self._engine = lru_cache(maxsize=4)(self._build_engine)
 
     @property
@@ -80,17 +82,33 @@ class Model:
         guidance_scale: float | None = None,
         block_size: int | None = None,
         noise_levels: Sequence[float] | None = None,
+        guidance_interval: Sequence[float] | None = None,
+        autoguidance: str | Path | Model | None = None,
+        quality: str | None = None,
     ) -> Recipe:
         """The model's own recipe with the given parts replaced.
 
         noise_levels: sigma/alpha at each step, falling. Those of the model belong to its own sampler and steps: with
-        others the schedule spaces the levels. Raises UsageError.
+        others the schedule spaces the levels. guidance_interval: (low, high), the sigma/alpha at which to guide.
+        autoguidance: a weaker copy that guides in place of the missing label, see `weaker_copy`. quality: fast,
+        balanced or best, a whole setting from the model's sampler card. Raises UsageError.
         """
-        given = {"sampler": sampler, "steps": steps, "eta": eta, "guidance_scale": guidance_scale}
-        given |= {"block_size": block_size, "noise_levels": None if noise_levels is None else tuple(noise_levels)}
-        recipe = recipe_with(self.config, {name: value for name, value in given.items() if value is not None})
-        if recipe.guidance_scale != 1.0 and not self.class_names:
-            raise UsageError("this model is unconditional: there is nothing to guide towards", "leave out the guidance")
+        given: dict[str, Any] = {"sampler": sampler, "steps": steps, "eta": eta, "guidance_scale": guidance_scale}
+        given |= {"noise_levels": None if noise_levels is None else tuple(noise_levels)}
+        given |= {"guidance_interval": None if guidance_interval is None else tuple(guidance_interval)}
+        given = {name: value for name, value in given.items() if value is not None}
+        if autoguidance is not None:
+            weaker = weaker_copy(self, autoguidance)
+            self._weaker[weaker.sha256] = weaker.denoiser
+            given["autoguidance"] = weaker.sha256
+        if quality is not None:
+            given = recipe_of_quality(self.header, str(self.path), quality, given)
+        recipe = recipe_with(self.config, given if block_size is None else {**given, "block_size": block_size})
+        if recipe.guidance_scale != 1.0 and not self.class_names and recipe.autoguidance is None:
+            raise UsageError(
+                "this model is unconditional: there is no label to guide towards",
+                "leave out the guidance, or name a weaker copy of the model as autoguidance",
+            )
         return recipe
 
     def engine(self, recipe: Recipe | None = None) -> Engine:
@@ -98,7 +116,12 @@ class Model:
         return self._engine(recipe or self.recipe())
 
     def _build_engine(self, recipe: Recipe) -> Engine:
-        return Engine(self.denoiser, self.codec, recipe, self.device)
+        weaker = self._weaker.get(recipe.autoguidance or "")
+        if recipe.autoguidance is not None and weaker is None:
+            raise UsageError(
+                f"these samples are guided by the checkpoint {recipe.autoguidance[:12]}...", "name it as autoguidance"
+            )
+        return Engine(self.denoiser, self.codec, recipe, self.device, weaker)
 
     def class_index(self, label: int | str) -> int:
         """The index of a class given by name, or by index. Raises UsageError naming the nearest class."""
@@ -142,17 +165,29 @@ class Model:
         steps: int | None = None,
         eta: float | None = None,
         guidance_scale: float | None = None,
+        guidance_interval: Sequence[float] | None = None,
+        autoguidance: str | Path | Model | None = None,
+        quality: str | None = None,
         should_stop: ShouldStop = never_stop,
         reporter: Reporter | None = None,
     ) -> np.ndarray:
         """Samples number start ... start + count - 1: uint8 (count, H, W, C).
 
-        Sample k depends on the checkpoint, the recipe, the seed and k alone.
+        Sample k depends on the checkpoint, the recipe, the seed and k alone. The settings are those of `recipe`.
         """
         if count < 1:
             raise UsageError(f"a count of 1 or more is needed, not {count}")
         reporter = reporter or NullReporter()
-        engine = self.engine(self.recipe(sampler=sampler, steps=steps, eta=eta, guidance_scale=guidance_scale))
+        recipe = self.recipe(
+            sampler=sampler,
+            steps=steps,
+            eta=eta,
+            guidance_scale=guidance_scale,
+            guidance_interval=guidance_interval,
+            autoguidance=autoguidance,
+            quality=quality,
+        )
+        engine = self.engine(recipe)
         given = self.labels_for(start, count, labels)
         keys = np.arange(start, start + count)
         images = np.empty((count, self.codec.height, self.codec.width, self.codec.channels), np.uint8)

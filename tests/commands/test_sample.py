@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from synthgen.cli import app
-from synthgen.commands.sample import Format
+from synthgen.commands.sample_choices import Format
 from synthgen.console.boundary import run
 from synthgen.generation.tables.plan import FORMATS as TABLE_FORMATS
 from synthgen.generation.writers import FORMATS

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from synthgen.cli import app
-from synthgen.commands.sample import Format, Sampler
+from synthgen.commands.sample_choices import Format, Sampler
 from synthgen.commands.sample_series import FORMATS, read_quantiles
 from synthgen.console.boundary import run
 from synthgen.errors import UsageError

@@ -12,7 +12,7 @@ from PIL import Image
 
 from synthgen.checkpoints import load_checkpoint
 from synthgen.commands.resuming import resume_command
-from synthgen.commands.sample import Sampler
+from synthgen.commands.sample_choices import Sampler
 from synthgen.diffusion.samplers import SAMPLERS
 from synthgen.runs import list_checkpoints
 from tests.conftest import TINY, Cli, interrupted
