@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response, StreamingResponse
 
 from synthgen import __version__
+from synthgen.diffusion.samplers import SAMPLERS
 from synthgen.errors import StoppedError, SynthgenError
+from synthgen.serving.answers import NDJSON, SAMPLES, Card, Health, Ready, problems
 from synthgen.serving.edge import Edge
 from synthgen.serving.logs import log
 from synthgen.serving.makers import maker_of
 from synthgen.serving.metrics import Metrics
 from synthgen.serving.settings import ServeSettings
-from synthgen.serving.wishes import WISHES, Wish
+from synthgen.serving.wishes import Wish, wish_of
 from synthgen.serving.worker import FullError, Job, Worker
 
 PATHS = ("/health", "/ready", "/model", "/generate", "/metrics", "/openapi.json", "/docs")
@@ -39,7 +43,7 @@ def create_app(model: Any, settings: ServeSettings) -> Edge:
     """The ASGI application that serves `model` (see `synthgen.load`) within `settings`."""
     maker, worker = maker_of(model), Worker(settings.queue)
     metrics = Metrics(lambda: worker.held, PATHS)
-    wish_of = WISHES[str(model.header["modality"])]
+    modality = str(model.header["modality"])
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -49,32 +53,39 @@ def create_app(model: Any, settings: ServeSettings) -> Edge:
     app = FastAPI(
         title="synthgen",
         version=__version__,
-        description=f"Samples of {model.path.parent.parent.name or model.path.name}, a model of "
-        f"{model.header['modality']}.",
+        description=f"Samples of {model.path.parent.parent.name or model.path.name}, a model of {modality}.",
         lifespan=lifespan,
         redoc_url=None,
     )
 
     @app.exception_handler(RefusedError)
-    async def refused(request: Request, error: RefusedError) -> JSONResponse:
-        headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-        return JSONResponse({"detail": error.detail}, error.status, headers)
+    async def refused(request: Request, error: RefusedError) -> Response:
+        return _problem(error.status, error.detail, error.retry_after)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return _problem(422, [{name: one[name] for name in ("loc", "msg", "type")} for one in error.errors()])
 
     @app.get("/health", summary="The process is alive; the model is not touched.")
-    async def health() -> dict[str, str]:
-        return {"status": "ok"}
+    async def health() -> Health:
+        return Health()
 
-    @app.get("/ready", summary="Requests are taken.", responses={503: {"description": "The model thread has ended."}})
-    async def ready() -> dict[str, object]:
+    @app.get("/ready", summary="Requests are taken.", responses=problems(503))
+    async def ready() -> Ready:
         if not worker.alive:
             raise RefusedError(503, "the model thread has ended", 1)
-        return {"status": "ready", "waiting": worker.held, "queue": worker.size}
+        return Ready(waiting=worker.held, queue=worker.size)
 
-    @app.get("/model", summary="What is served: classes or columns, training, data, settings.")
-    async def card() -> dict[str, Any]:
-        return describe(model)
+    @app.get("/model", summary="What is served: classes or columns, training, data, settings.", responses=problems(401))
+    async def card() -> Card:
+        return Card(**describe(model))
 
-    @app.get("/metrics", summary="Counters for Prometheus.", response_class=Response)
+    @app.get(
+        "/metrics",
+        summary="Counters for Prometheus.",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}, **problems(401)},
+    )
     async def numbers() -> Response:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
@@ -92,21 +103,23 @@ def create_app(model: Any, settings: ServeSettings) -> Edge:
         metrics.made(wish.count)
         return Response(answer.body, media_type=answer.media_type)
 
-    generate.__annotations__["wish"] = wish_of  # the fields that this model's modality has
+    generate.__annotations__["wish"] = wish_of(modality, _class_names(model), _samplers(model), settings.max_count)
     app.post(
         "/generate",
         summary="Samples; sample k depends on the model, the settings, the seed and k alone.",
         response_class=Response,
         responses={
-            200: {"description": "The samples, in the format that was asked for."},
-            401: {"description": "The key is missing or wrong."},
-            413: {"description": "The body is too large."},
-            422: {"description": "A field is wrong, or the model cannot do it."},
-            503: {"description": "Too many requests wait; Retry-After says when to come back."},
-            504: {"description": "It took too long and was given up."},
+            200: {"description": "The samples, in the format that was asked for.", "content": SAMPLES[modality]},
+            **problems(400, 401, 413, 422, 503, 504),
         },
     )(generate)
     return Edge(app, settings, metrics)
+
+
+def _problem(status: int, detail: object, retry_after: int | None = None) -> Response:
+    """A refusal. What was sent stands in it in ASCII only: half a surrogate pair has no other form in UTF-8."""
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return Response(json.dumps({"detail": detail}), status, headers, "application/json")
 
 
 def _submit(worker: Worker, task: Any, settings: ServeSettings) -> Job:
@@ -164,19 +177,48 @@ async def _stream(maker: Any, worker: Worker, wish: Wish, settings: ServeSetting
     job.future.add_done_callback(lambda _: loop.call_soon_threadsafe(pieces.put_nowait, None))
 
     async def lines() -> AsyncIterator[bytes]:
-        try:
-            while (piece := await pieces.get()) is not None:
-                room.release()
-                metrics.made(piece.count(b"\n"))
-                yield piece
-            error = await asyncio.to_thread(job.future.exception)
-            if error is not None:  # the status went out long ago: the last line says it
-                detail = "not done in time" if isinstance(error, StoppedError) else "it failed"
-                yield (f'{{"error": "{detail}"}}\n').encode()
-        finally:
-            job.cancel()
+        error: BaseException | None = None
+        while True:
+            try:
+                piece = await asyncio.wait_for(pieces.get(), max(job.left, 0.001))
+            except (asyncio.TimeoutError, TimeoutError):  # also while it waits for its turn
+                error = StoppedError("given up")
+                break
+            if piece is None:
+                error = await asyncio.to_thread(job.future.exception)
+                break
+            room.release()
+            metrics.made(piece.count(b"\n"))
+            yield piece
+        if error is not None:  # the status went out long ago: the last line says it
+            detail = "not done in time" if isinstance(error, StoppedError) else "it failed"
+            yield (f'{{"error": "{detail}"}}\n').encode()
 
-    return StreamingResponse(lines(), media_type="application/x-ndjson")
+    return _Lines(lines(), job)
+
+
+class _Lines(StreamingResponse):
+    """The lines of a job. When they end, or the client goes, even before the first one, the job ends too."""
+
+    def __init__(self, lines: AsyncIterator[bytes], job: Job) -> None:
+        super().__init__(lines, media_type=NDJSON)
+        self.job = job
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self.job.cancel()
+
+
+def _class_names(model: Any) -> tuple[str, ...]:
+    return tuple(getattr(model, "class_names", ()))
+
+
+def _samplers(model: Any) -> tuple[str, ...]:
+    """The samplers that the model understands: that of distilled ones is for those alone."""
+    own = model.header.get("config", {}).get("sampling", {}).get("sampler")
+    return tuple(name for name in SAMPLERS if name != "consistency" or name == own)
 
 
 def describe(model: Any) -> dict[str, Any]:
@@ -187,7 +229,7 @@ def describe(model: Any) -> dict[str, Any]:
     return {
         "modality": header["modality"],
         "sha256": header.get("sha256"),
-        "class_names": header.get("class_names") or list(getattr(model, "class_names", ())) or None,
+        "class_names": list(_class_names(model)) or None,
         "columns": [{"name": one["name"], "kind": one["kind"]} for one in schema.get("columns", [])] or None,
         "sampler_card": header.get("sampler_card"),
         "data": header.get("data"),

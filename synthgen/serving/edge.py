@@ -46,9 +46,14 @@ class Edge:
         number = given.decode() if _ID.fullmatch(given) else uuid.uuid4().hex
         scope.setdefault("state", {})["request_id"] = number
         started, status = time.monotonic(), 500
+        asked = scope
+        if scope["method"] == "HEAD":  # RFC 9110, section 9.3.2: what GET would say, without its body
+            scope = {**scope, "method": "GET"}
 
         async def tell(message: Message) -> None:
             nonlocal status
+            if message["type"] == "http.response.body" and scope is not asked:
+                message = {**message, "body": b""}
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message.get("headers", []), (b"x-request-id", number.encode())]
@@ -63,7 +68,7 @@ class Edge:
             log(
                 "request",
                 id=number,
-                method=scope["method"],
+                method=asked["method"],
                 path=scope["path"],
                 status=status,
                 seconds=round(seconds, 4),

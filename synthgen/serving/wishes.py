@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,7 +12,7 @@ Label = Annotated[str, Field(max_length=200)] | Annotated[int, Field(ge=0, lt=2*
 class Wish(BaseModel):
     """What every modality understands."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     count: Annotated[int, Field(ge=1, lt=2**31, description="how many samples")] = 1
     seed: Annotated[int, Field(ge=0, lt=2**63, description="the same seed, the same samples")] = 0
@@ -23,11 +23,6 @@ class Wish(BaseModel):
 
 class ImageWish(Wish):
     """Images."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"count": 4, "labels": 3, "seed": 0}, {"count": 64, "format": "npz"}]},
-    )
 
     labels: Annotated[
         Label | Annotated[list[Label], Field(min_length=1, max_length=1000)] | None,
@@ -44,11 +39,6 @@ Condition = Annotated[str, Field(min_length=1, max_length=2000)]
 class RowWish(Wish):
     """Rows of a table."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"count": 5}, {"count": 100, "where": ["age=30..40"], "format": "csv"}]},
-    )
-
     where: Annotated[list[Condition], Field(max_length=100, description="conditions that every row keeps")] = []
     balance: Annotated[str | None, Field(max_length=200, description="a column whose values take turns")] = None
     temperature: Annotated[float | None, Field(gt=0, le=10, description="below 1: likelier values only")] = None
@@ -57,11 +47,6 @@ class RowWish(Wish):
 
 class SeriesWish(Wish):
     """Sequences."""
-
-    model_config = ConfigDict(
-        extra="forbid",
-        json_schema_extra={"examples": [{"count": 2}, {"count": 10, "length": 48, "format": "csv"}]},
-    )
 
     labels: Annotated[
         Label | Annotated[list[Label], Field(min_length=1, max_length=1000)] | None,
@@ -81,3 +66,41 @@ class SeriesWish(Wish):
 
 WISHES: dict[str, type[Wish]] = {"images": ImageWish, "tables": RowWish, "series": SeriesWish}
 """The body of a request, by the modality of the model."""
+
+_SECOND = {"images": {"format": "npz"}, "tables": {"format": "csv"}, "series": {"length": 24, "format": "csv"}}
+_NULL = {"type": "null"}
+
+
+def wish_of(modality: str, class_names: tuple[str, ...], samplers: tuple[str, ...], max_count: int) -> type[Wish]:
+    """The body of a request to one model: its OpenAPI schema names the model's own classes, samplers and limits.
+
+    What is accepted is the same: the model itself says what it does not know, and what is nearest.
+    """
+    first = {"count": min(4, max_count), "seed": 0} | ({"labels": class_names[0]} if class_names else {})
+    examples = [first, {"count": min(64, max_count), **_SECOND[modality]}]
+
+    def tell(schema: dict[str, Any]) -> None:
+        schema["examples"] = examples
+        fields = schema["properties"]
+        fields["count"]["maximum"] = max_count
+        if "sampler" in fields:
+            _narrow(fields["sampler"], {"enum": [*samplers, None]})
+        if "labels" in fields and class_names:
+            label = {"anyOf": [{"enum": list(class_names)}, {"type": "integer", "minimum": 0}]}
+            label["anyOf"][1]["maximum"] = len(class_names) - 1
+            several = {"type": "array", "items": label, "minItems": 1, "maxItems": 1000}
+            _narrow(fields["labels"], {"anyOf": [label, several, _NULL]})
+        elif "labels" in fields:
+            _narrow(fields["labels"], _NULL)
+            _narrow(fields["guidance_scale"], {"enum": [1.0, None]})
+
+    config = ConfigDict(json_schema_extra=tell)
+    base = WISHES[modality]
+    return type(base.__name__, (base,), {"model_config": config, "__doc__": base.__doc__, "__module__": __name__})
+
+
+def _narrow(field: dict[str, Any], to: dict[str, Any]) -> None:
+    """Replace what a field's schema permits; its title, description and default stay."""
+    kept = {name: field[name] for name in ("title", "description", "default") if name in field}
+    field.clear()
+    field.update(kept | to)
