@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from synthgen.config.series import SeriesModelConfig
+from synthgen.models.series_groups import Groups
 from synthgen.models.series_linear import Gather, LinearEstimate
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class Block(nn.Module):
 class SeriesNetwork(nn.Module):
     """Transformer over a window's steps, or over patches of steps when there are more than 128.
 
+    Groups of parts that do not depend on each other go through it one beside the other, with the same weights and a
+    name of their own, in patches of so many steps that all of them have no more tokens than the window has steps.
+
     Args: window: steps L. parts: the dimensions' meaning; see `synthgen.data.series.codec.Part`. Dimensions of labels
     and calendar features are looked at where they are known and hidden elsewhere, whatever `x` holds.
     """
@@ -71,19 +75,22 @@ class SeriesNetwork(nn.Module):
         width = config.width
         self.window = window
         self.dimensions = max(max(part.stop, -1 if part.missing is None else part.missing + 1) for part in parts)
-        self.patch = -(-window // LONGEST)
+        self.groups = Groups(parts, self.dimensions)
+        count, inner = self.groups.count, self.groups.width
+        self.patch = -(-window // min(LONGEST, max(1, window // count)))
         self.tokens = -(-window // self.patch)
         conditions = torch.zeros(self.dimensions, dtype=torch.bool)
         for part in parts:
             if part.role in CONDITIONS:
                 conditions[part.start : part.stop] = True
         self.register_buffer("conditions", conditions, persistent=False)  # follows from the parts
-        self.linear = LinearEstimate(window, ~conditions)
-        self.enter = nn.Linear(4 * self.patch * self.dimensions, width)
+        self.linear = LinearEstimate(window, ~conditions, self.groups.of_dimensions)
+        self.enter = nn.Linear(4 * self.patch * inner, width)
         self.place = nn.Parameter(torch.randn(self.tokens, width) * 0.02)
+        self.names = nn.Parameter(torch.randn(count, 1, width) * 0.02) if count > 1 else None
         self.level = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
         self.blocks = nn.ModuleList(Block(width, config.heads, config.dropout) for _ in range(config.blocks))
-        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, self.patch * self.dimensions))
+        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, self.patch * inner))
         nn.init.zeros_(self.leave[1].weight)  # type: ignore[arg-type]  # no answer at first
         nn.init.zeros_(self.leave[1].bias)  # type: ignore[arg-type]
 
@@ -102,14 +109,16 @@ class SeriesNetwork(nn.Module):
         with torch.autocast(x.device.type, enabled=False):  # small differences between large components
             first, estimate = self.linear(torch.where(known, told / (1 + _sigma(time).square()).sqrt(), x), time, valid)
         noisy = x.masked_fill(known | ~exists | self.conditions, 0.0)
-        cells = self._patches(torch.cat([noisy, estimate, told, known.to(x.dtype)], -1))
-        h = self.enter(cells) + self.place
-        seen = None if bool(valid.all()) else self._seen(valid)
-        level = self.level(_waves(time))
+        cells = self.groups.apart(torch.stack([noisy, estimate, told, known.to(x.dtype)], 2))
+        h = self.enter(self._patches(cells)) + self.place
+        if self.names is not None:
+            h = (h.unflatten(0, (len(x), -1)) + self.names).flatten(0, 1)
+        seen = None if bool(valid.all()) else self.groups.repeated(self._seen(valid))
+        level = self.groups.repeated(self.level(_waves(time)))
         for block in self.blocks:
             h = block(h, level, seen)
-        steps = self.leave(h).unflatten(-1, (self.patch, self.dimensions)).flatten(1, 2)
-        correction = self.linear.deviation(time) * steps[:, : self.window]
+        steps = self.leave(h).unflatten(-1, (self.patch, self.groups.width)).flatten(1, 2)
+        correction = self.linear.deviation(time) * self.groups.together(steps[:, : self.window])
         out: torch.Tensor = first + correction.masked_fill(~exists, 0.0)
         return out
 

@@ -19,7 +19,7 @@ MOST_ENTRIES = 2_000_000
 
 FEWEST_COMPONENTS = 16
 
-_EXACT = 2048
+EXACT = 2048
 """Cells of a window up to which the whole covariance is decomposed, else its leading components are found by a
 randomised method (Halko, Martinsson, Tropp 2011)."""
 
@@ -39,21 +39,24 @@ Gather = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 class LinearEstimate(nn.Module):
     """The linear estimate for windows of `window` steps; of unit white noise until `start_from` was called.
 
-    generated: bool (D,), the dimensions it is about; the others are not looked at, and 0 in the answers.
+    generated: bool (D,), the dimensions it is about; the others are not looked at, and 0 in the answers. group: int64
+    (D,), the number of the group that each belongs to: those of different groups have no covariance. None: one group.
     """
 
     generated: torch.Tensor
+    group: torch.Tensor | None
     mean: torch.Tensor
     components: torch.Tensor
     variances: torch.Tensor
     deviations: torch.Tensor
 
-    def __init__(self, window: int, generated: torch.Tensor) -> None:
+    def __init__(self, window: int, generated: torch.Tensor, group: torch.Tensor | None = None) -> None:
         super().__init__()
         self.window, self.dimensions = window, len(generated)
         size = window * self.dimensions
         rank = min(size, max(FEWEST_COMPONENTS, MOST_ENTRIES // size))
         self.register_buffer("generated", generated, persistent=False)
+        self.register_buffer("group", group, persistent=False)
         self.register_buffer("mean", torch.zeros(window, self.dimensions))
         self.register_buffer("components", torch.zeros(size, rank))
         self.register_buffer("variances", torch.ones(rank + 1))  # the last: of whatever is no component
@@ -97,7 +100,7 @@ class LinearEstimate(nn.Module):
         index = torch.linspace(0, count - 1, used, device=device).long()
         chunks = [index[start : start + _CHUNK] for start in range(0, used, _CHUNK)]
         self.mean.copy_(self._mean(gather, chunks))
-        if self.mean.numel() <= _EXACT:
+        if self.mean.numel() <= EXACT:
             values, vectors, fourth = self._all(gather, chunks)
         else:
             values, vectors, fourth = self._leading(gather, chunks, len(self.variances) - 1)
@@ -124,6 +127,9 @@ class LinearEstimate(nn.Module):
             part = self._centred(*gather(chunk)).double()
             covariance += part.T @ part
             fourth += float(part.square().sum(1).square().sum())
+        if self.group is not None:
+            group = self.group.repeat(self.window)
+            covariance *= group[:, None] == group
         values, vectors = torch.linalg.eigh(covariance / sum(map(len, chunks)))
         return values.flip(0), vectors.flip(1), fourth
 

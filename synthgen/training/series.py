@@ -15,6 +15,7 @@ from synthgen.checkpoints import Header, Tensors
 from synthgen.config.modalities import UNITS
 from synthgen.config.series import SeriesConfig, window_for
 from synthgen.data.series.codec import EncodedSeries, SeriesCodec
+from synthgen.data.series.independence import grouped
 from synthgen.data.series.reading import read_series
 from synthgen.data.series.schema import SeriesData
 from synthgen.diffusion.series import build_series_denoiser
@@ -97,10 +98,11 @@ class SeriesSubject:
                 "`synthgen data inspect` shows what each column was taken for; data.columns changes it",
             )
         self.name, self.skipped = data.name, len(data.skipped)
+        self._windows = self.codec.encode(data, config.data.stride).to(device)
+        self.codec = grouped(self.codec, self._windows)
         precision = devices.pick_precision(config.training.precision, device)
         self._denoiser = build_series_denoiser(config, self.codec, precision).to(device)
         self.denoiser: nn.Module = self._denoiser
-        self._windows = self.codec.encode(data, config.data.stride).to(device)
         self._denoiser.network.start_from(self._windows.gather, len(self._windows))
         held = data.held_out
         self._held_out = None if held is None or not held.steps else self.codec.encode(held).to(device)

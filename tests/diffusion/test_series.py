@@ -17,6 +17,7 @@ class Part(NamedTuple):
     start: int
     stop: int
     missing: int | None = None
+    group: int = 0
 
 
 class Codec(NamedTuple):

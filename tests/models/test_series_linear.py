@@ -74,7 +74,7 @@ def test_leading_components_are_those_of_the_whole_covariance(monkeypatch: pytes
     data = windows(500, window=12)
     whole = LinearEstimate(12, torch.ones(3, dtype=torch.bool))
     whole.start_from(gather(data), len(data))
-    monkeypatch.setattr(series_linear, "_EXACT", 10)
+    monkeypatch.setattr(series_linear, "EXACT", 10)
     monkeypatch.setattr(series_linear, "MOST_ENTRIES", 20 * 36)
     part = LinearEstimate(12, torch.ones(3, dtype=torch.bool))
     part.start_from(gather(data), len(data))

@@ -19,7 +19,8 @@ class Part:
     """Dimensions start..stop-1 of a step, and the dimension of its missing bit (-1 there, +1 missing), if any.
 
     Parts that are always missing together share one bit. role: `gap` is the time since the step before, of times
-    without an interval; it is learned like a channel and belongs to none of the input.
+    without an interval; it is learned like a channel and belongs to none of the input. group: parts of different groups
+    do not depend on each other; see `synthgen.data.series.independence`.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Part:
     start: int
     stop: int
     missing: int | None = None
+    group: int = 0
 
 
 def layout(

@@ -33,7 +33,7 @@ def codec_to_dict(codec: SeriesCodec) -> dict[str, Any]:
     return {
         "schema": codec.schema.to_dict(),
         "window": codec.window,
-        "parts": [[part.name, part.role, part.start, part.stop, part.missing] for part in codec.parts],
+        "parts": [[part.name, part.role, part.start, part.stop, part.missing, part.group] for part in codec.parts],
         "classes": list(codec.classes),
         "codings": [_coding_to_dict(coding) for coding in codec.codings.values()],
         "gap": None if codec.gap is None else _scaler_to_dict(codec.gap),
@@ -164,8 +164,10 @@ def _scaler(given: dict[str, Any], values: np.ndarray | None, scores: np.ndarray
 def _parts(given: Any, schema: SeriesSchema, codings: dict[str, Coding], classes: int) -> tuple[Part, ...]:
     """Parts whose dimensions follow each other without a gap, and whose bits follow the values."""
     found, place = [], 0
-    for name, role, start, stop, missing in given:
-        part = Part(str(name), role, _whole(start, 0, MOST_DIMENSIONS), _whole(stop, 1, MOST_DIMENSIONS), missing)
+    for name, role, start, stop, missing, *group in given:  # older ones have no group
+        ends = (_whole(start, 0, MOST_DIMENSIONS), _whole(stop, 1, MOST_DIMENSIONS))
+        number = _whole(group[0], 0, MOST_DIMENSIONS) if group else 0
+        part = Part(str(name), role, *ends, missing, number)
         names = {"channel": schema.channels, "static": schema.static, "label": (schema.label,)}.get(role)
         width = {"label": classes, "calendar": 2, "gap": 1}.get(role)
         width = codings[part.name].width if width is None else width
@@ -177,6 +179,10 @@ def _parts(given: Any, schema: SeriesSchema, codings: dict[str, Coding], classes
     bits = {_whole(part.missing, place, place + len(found)) for part in found if part.missing is not None}
     if len({(part.role, part.name) for part in found}) != len(found) or bits != set(range(place, place + len(bits))):
         raise ValueError("parts that do not fit together")
+    if any(len({part.group for part in found if part.missing == bit}) > 1 for bit in bits):
+        raise ValueError("a missing bit of several groups")
+    if len({part.group for part in found}) > 1 and any(part.role != "channel" for part in found):
+        raise ValueError("groups beside conditions")
     if any(part.role in ("label", "calendar", "gap") and part.missing is not None for part in found):
         raise ValueError("a missing bit where nothing can be missing")
     if any(part.role == "calendar" for part in found) and schema.step.get("kind") != "datetime":

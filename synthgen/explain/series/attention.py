@@ -52,7 +52,8 @@ class Attention:
 @contextmanager
 def watched(network: SeriesNetwork, see: Callable[[int, torch.Tensor], None]) -> Iterator[None]:
     """Inside the block, `see(block, weights)` is called with softmax(q k' / sqrt(d)), float32 (B, heads, T, T), of
-    every block that runs. The network computes what it always does; hooks are removed at the end, and on an error."""
+    every block that runs, a mean over groups of channels. The network computes what it always does; hooks are removed
+    at the end, and on an error."""
     hooks: list[Any] = []
     told: dict[int, torch.Tensor] = {}
 
@@ -61,7 +62,8 @@ def watched(network: SeriesNetwork, see: Callable[[int, torch.Tensor], None]) ->
 
     def left(number: int) -> Callable[..., None]:
         def hook(module: Any, arguments: tuple[Any, ...], output: torch.Tensor) -> None:
-            see(number, softmax_weights(told.pop(number), module.heads, arguments[2]))
+            weights = softmax_weights(told.pop(number), module.heads, arguments[2])
+            see(number, weights.unflatten(0, (-1, network.groups.count)).mean(1))
 
         return hook
 

@@ -30,6 +30,7 @@ class Part:
     start: int
     stop: int
     missing: int | None = None
+    group: int = 0
 
 
 PARTS = (Part("a", "channel", 0, 1), Part("b", "channel", 1, 2), Part("kind", "label", 2, 4))
