@@ -1,0 +1,422 @@
+"""Images a second: synthgen beside diffusers' pipelines with the same weights, sampler and steps, in one run.
+
+    OMP_WAIT_POLICY=passive python tests/benchmarks/images_speed.py --threads 2 --machine "..."
+
+For two networks, `patches` (that of the preset `mnist`: 28 x 28 pixels seen as 14 x 14 patches) and `pixels` (that of
+the preset `images`, on 28 x 28 grey pixels), a small unconditional model is trained for some steps and exported; the
+export draws the same images as the model, or fails. Then two processes take turns, so that noise of the machine meets
+both: one samples with synthgen, one with diffusers' own DDIMPipeline and DDPMPipeline and the exported weights. Of the
+patched network the pipeline draws the patches and does not put them together.
+
+- The pipeline gets the fastest of some batch sizes, found first, and all threads; once in float32, as it comes, once
+  under bf16 autocast. It writes nothing and makes no PIL images.
+- DDPM's 1,000 steps are measured on `--ddpm-steps` of them and multiplied: a step costs what any other does.
+- The overhead is what whole blocks cost above bare calls of the network as the engine calls it, in CPU-seconds, which
+  other processes disturb least.
+- The peak is the fastest of some matrix products, measured between the turns with as many threads.
+
+Writes `--out`/images_speed.json and the part `speed` of `--out`/images.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import shlex
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from images_page import header, machine, number, put_part, spread, table
+
+PRESETS = {"patches": "mnist", "pixels": "images"}
+TITLES = {"patches": "14 x 14 patches, channels 64, 128", "pixels": "28 x 28 pixels, channels 32, 64, 128"}
+SETTINGS = {
+    "data.validation": 0.0,
+    "diffusion.schedule": "linear",
+    "diffusion.prediction": "epsilon",
+    "training.batch_size": 64,
+}
+"""What the stock pipelines can read: they know no classes and no EDM."""
+
+SAMPLERS = (("dpm++2m", 10), ("ddim", 20), ("ddpm", 1000))
+BATCHES = (16, 32, 64, 128, 256)
+ASKED = {"overhead": 3.0, "times": 4.0, "times_ddpm": 50.0}
+"""What the project has set itself: percent, and times the images a second of the pipeline in float32."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One measurement. folder: of the run, or of its export. form: fp32, bf16; "" is what the model chooses."""
+
+    folder: str
+    sampler: str
+    steps: int
+    count: int
+    form: str = ""
+    batch: int = 32
+    write: bool = False
+    device: str = "cpu"
+
+
+# What happens in the processes of the two sides.
+
+
+@contextmanager
+def clocked(found: dict[str, float], device: str) -> Iterator[None]:
+    """Seconds and CPU-seconds of this process into `found`."""
+    import torch
+
+    wait: Callable[[], None] = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
+    wait()
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    wait()
+    found |= {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+
+
+def begin(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+
+
+def peak_mb(device: str) -> float:
+    """The most memory that this process has had; on a GPU the most that tensors took there."""
+    import torch
+
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@lru_cache
+def our_model(folder: str, form: str, device: str) -> Any:
+    import torch
+
+    from synthgen.generation.model import load_image_model
+
+    model = load_image_model(folder, device=device)
+    if form:
+        model.denoiser.precision = torch.float32 if form == "fp32" else torch.bfloat16
+    return model
+
+
+def made(name: str, folder: str, steps: int, seed: int, device: str) -> dict[str, Any]:
+    """Train a little on random blobs without labels, and export. What the export's check found."""
+    import numpy as np
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from synthgen import api
+
+    place = Path(folder)
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 256, (512, 7, 7, 1), dtype=np.uint8)
+    np.savez(place / "blobs.npz", images=coarse.repeat(4, axis=1).repeat(4, axis=2))
+    settings = {**SETTINGS, "data.source": str(place / "blobs.npz"), "training.seed": seed}
+    run = place / name
+    model = api.train(config=PRESETS[name], out=run, steps=steps, settings=settings, device=device)
+    export = api.export(model, place / f"{name}-export", sampler="dpm++2m", steps=10)
+    network = model.denoiser.network
+    one = torch.zeros(1, model.codec.channels, model.codec.height, model.codec.width, device=device)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(one, torch.zeros(1, device=device), None)
+    return {
+        "parameters": sum(weight.numel() for weight in network.parameters()),
+        "mflop_per_call": counter.get_total_flops() / 1e6,
+        "max_difference": export.max_difference,
+        "differing_pixels": export.differing_pixels,
+        "checked_pixels": export.checked_pixels,
+    }
+
+
+def ours(job: Job) -> dict[str, float]:
+    """Sample with synthgen; with `write` into a folder as IDX files, which MNIST comes in."""
+    from synthgen.generation.folder import plan_samples, sample_to_folder
+
+    model, found = our_model(job.folder, job.form, job.device), {}
+    if job.write:
+        plan = plan_samples(model, job.count, recipe=model.recipe(sampler=job.sampler, steps=job.steps), format="idx")
+        with tempfile.TemporaryDirectory() as out, clocked(found, job.device):
+            sample_to_folder(model, Path(out) / "set", plan)
+    else:
+        with clocked(found, job.device):
+            model.sample(job.count, sampler=job.sampler, steps=job.steps)
+    return found | {"peak_mb": peak_mb(job.device)}
+
+
+def overhead(job: Job) -> dict[str, float]:
+    """CPU-seconds of whole blocks and of bare network calls, as many and as large, one straight after the other."""
+    import numpy as np
+    import torch
+
+    model, whole, bare = our_model(job.folder, job.form, job.device), {}, {}
+    recipe = model.recipe(sampler=job.sampler, steps=job.steps)
+    engine, size = model.engine(recipe), recipe.block_size
+    blocks = max(1, job.count // size)
+    x = torch.randn(size, model.codec.channels, model.codec.height, model.codec.width, device=job.device)
+    time_ = torch.full((), 500.0, device=job.device)
+
+    def calls() -> None:
+        for _ in engine.table.rows:
+            model.denoiser.raw(x, time_.expand(size), None)
+
+    from synthgen.generation.parallel import one_thread
+
+    with one_thread(torch.device(job.device)), torch.inference_mode():
+        calls()
+        for _ in range(blocks):  # in turns, block by block: what disturbs one disturbs the other
+            part: dict[str, float] = {}
+            with clocked(part, job.device):
+                engine.pixels(np.arange(size), None, 0)
+            whole = {key: whole.get(key, 0.0) + value for key, value in part.items()}
+            with clocked(part, job.device):
+                calls()
+            bare = {key: bare.get(key, 0.0) + value for key, value in part.items()}
+    return {"whole_cpu_seconds": whole["cpu_seconds"], "bare_cpu_seconds": bare["cpu_seconds"]}
+
+
+def matmul_peak(device: str, size: int = 2048, seconds: float = 0.5) -> dict[str, float]:
+    """The most TFLOP/s of matrix products of `size`, in float32 and in bf16."""
+    import torch
+
+    rates = {}
+    for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
+        left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+        torch.mm(left, right)
+        best, began = float("inf"), time.perf_counter()
+        while time.perf_counter() - began < seconds:
+            part: dict[str, float] = {}
+            with clocked(part, device):
+                torch.mm(left, right)
+            best = min(best, part["seconds"])
+        rates[name] = 2 * size**3 / best / 1e12
+    return rates
+
+
+@lru_cache
+def their_unet(folder: str, device: str) -> Any:
+    from diffusers import UNet2DModel
+    from diffusers.utils import logging
+
+    logging.disable_progress_bar()
+    return UNet2DModel.from_pretrained(f"{folder}/unet", low_cpu_mem_usage=False).to(device).eval()
+
+
+def theirs(job: Job) -> dict[str, float]:
+    """Sample with the library's own pipeline, in batches of `job.batch`."""
+    import torch
+    from diffusers import DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler, DPMSolverMultistepScheduler
+
+    unet, found = their_unet(job.folder, job.device), {}
+    beta = {"beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear", "timestep_spacing": "trailing"}
+    if job.sampler == "ddim":
+        pipe: Any = DDIMPipeline(unet, DDIMScheduler(**beta))
+        # The pipeline builds its scheduler anew; the spacing is taken over.
+    elif job.sampler == "ddpm":
+        pipe = DDPMPipeline(unet, DDPMScheduler(**beta))
+    else:
+        pipe = DDPMPipeline(unet, DPMSolverMultistepScheduler(**beta, algorithm_type="dpmsolver++", solver_order=2))
+    pipe.set_progress_bar_config(disable=True)
+    low = torch.autocast(job.device.split(":")[0], torch.bfloat16) if job.form == "bf16" else nullcontext()
+    with low, clocked(found, job.device):
+        for start in range(0, job.count, job.batch):
+            size = min(job.batch, job.count - start)
+            pipe(batch_size=size, num_inference_steps=job.steps, output_type="np")
+    return found | {"peak_mb": peak_mb(job.device)}
+
+
+# What happens in the process that asks them.
+
+
+@dataclass
+class Sides:
+    """The two processes. call: run a function there and wait."""
+
+    ours: ProcessPoolExecutor
+    theirs: ProcessPoolExecutor
+
+    def time(self, side: str, job: Job) -> dict[str, float]:
+        pool, work = (self.theirs, theirs) if side.startswith("theirs") else (self.ours, ours)
+        found: dict[str, float] = pool.submit(work, job).result()
+        return found
+
+
+def best_batch(sides: Sides, job: Job, batches: tuple[int, ...]) -> tuple[int, dict[str, float]]:
+    """The batch size with which the pipeline draws most images a second, and the images a second of each."""
+    rates = {}
+    for batch in batches:
+        tried = replace(job, batch=batch, count=max(batch, 64), steps=2)
+        sides.time("theirs", tried)
+        rates[batch] = tried.count / sides.time("theirs", tried)["seconds"] * 2 / job.steps
+    best = max(rates, key=lambda batch: rates[batch])
+    return best, {str(batch): round(rate, 2) for batch, rate in rates.items()}
+
+
+def raced(sides: Sides, jobs: dict[str, Job], rounds: int, scale: float = 1.0) -> dict[str, Any]:
+    """Every job once a round, in turn. Images a second by job and round; `scale`: steps asked for over steps made."""
+    for name, job in jobs.items():  # nobody's first call counts
+        sides.time(name, replace(job, count=min(job.count, 2 * job.batch)))
+    rates: dict[str, list[float]] = {name: [] for name in jobs}
+    cpu: dict[str, list[float]] = {name: [] for name in jobs}
+    memory: dict[str, float] = {}
+    for turn in range(rounds):
+        names = list(jobs)[:: 1 if turn % 2 == 0 else -1]
+        for name in names:
+            found = sides.time(name, jobs[name])
+            rates[name].append(jobs[name].count / found["seconds"] / scale)
+            cpu[name].append(jobs[name].count / found["cpu_seconds"] / scale)
+            memory[name] = found["peak_mb"]
+    return {
+        "counts": {name: job.count for name, job in jobs.items()},
+        "batches": {name: job.batch for name, job in jobs.items() if name.startswith("theirs")},
+        "images_per_second": rates,
+        "images_per_cpu_second": cpu,
+        "peak_mb": memory,
+        "measured_steps": next(iter(jobs.values())).steps,
+    }
+
+
+def ratios(rates: dict[str, list[float]], over: str, under: str) -> list[float]:
+    """Round by round, images a second of `over` per one of `under`."""
+    return [first / second for first, second in zip(rates[over], rates[under], strict=True)]
+
+
+def network(name: str, sides: Sides, arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Everything about one network."""
+    device, count, rounds = arguments.device, arguments.count, arguments.rounds
+    making = (name, str(folder), arguments.train_steps, arguments.seed, device)
+    facts: dict[str, Any] = sides.ours.submit(made, *making).result()
+    run, export = str(folder / name), str(folder / f"{name}-export")
+    tried = {
+        form: best_batch(sides, Job(export, "dpm++2m", 10, count, form, device=device), arguments.batches)
+        for form in ("fp32", "bf16")
+    }
+    facts |= {"batches_tried": {form: rates for form, (_, rates) in tried.items()}, "samplers": {}}
+    for sampler, steps in SAMPLERS:
+        long = sampler == "ddpm"
+        made_steps = min(steps, arguments.ddpm_steps) if long else steps
+        their = {
+            f"theirs-{form}": Job(export, sampler, made_steps, count, form, batch=batch, device=device)
+            for form, (batch, _) in tried.items()
+        }
+        if long:  # one batch is long enough
+            their = {key: replace(job, count=min(count, job.batch)) for key, job in their.items()}
+        mine = Job(run, sampler, made_steps, count * arguments.more, device=device)
+        jobs = {"ours": mine, "ours-fp32": replace(mine, count=count, form="fp32"), **their}
+        if not long:
+            jobs["written"] = replace(mine, write=True)
+        say(f"{name}: {sampler}, {made_steps} steps")
+        facts["samplers"][sampler] = {"steps": steps, **raced(sides, jobs, rounds, steps / made_steps)}
+    say(f"{name}: overhead and peak")
+    job = Job(run, "dpm++2m", 10, count, device=device)
+    shares = [sides.ours.submit(overhead, job).result() for _ in range(rounds)]
+    facts["overhead_percent"] = [100 * (one["whole_cpu_seconds"] / one["bare_cpu_seconds"] - 1) for one in shares]
+    facts["matmul_tflops"] = [sides.ours.submit(matmul_peak, device).result() for _ in range(rounds)]
+    return facts
+
+
+def say(text: str) -> None:
+    print(f"+ {text}", file=sys.stderr, flush=True)
+
+
+def part_of_page(facts: dict[str, Any]) -> list[str]:
+    """The part `speed` of the page."""
+    lines = [header(facts), ""]
+    rows = []
+    for name, one in facts["networks"].items():
+        for sampler, found in one["samplers"].items():
+            rates = found["images_per_second"]
+            rows.append(
+                [
+                    f"{TITLES[name]}",
+                    f"{sampler}, {found['steps']:,}",
+                    spread(rates["ours"]),
+                    spread(rates["written"]) if "written" in rates else "",
+                    spread(rates["theirs-fp32"]),
+                    spread(ratios(rates, "ours", "theirs-fp32")),
+                    spread(rates["theirs-bf16"]),
+                    spread(ratios(rates, "ours", "theirs-bf16")),
+                    spread(ratios(rates, "ours-fp32", "theirs-fp32")),
+                ]
+            )
+    heads = ["network", "sampler, steps", "synthgen", "written, too", "pipeline", "times"]
+    heads += ["pipeline, bf16", "times", "times, both fp32"]
+    return [*lines, *table(heads, rows, words=2), "", *rest_of_page(facts)]
+
+
+def rest_of_page(facts: dict[str, Any]) -> list[str]:
+    """Network by network: overhead, share of the peak, memory; and the few-step sampler beside DDPM's loop."""
+    rows = []
+    for name, one in facts["networks"].items():
+        fast, long = one["samplers"]["dpm++2m"], one["samplers"]["ddpm"]
+        calls = fast["steps"] * one["mflop_per_call"] / 1e6  # TFLOP an image
+        rate = statistics.median(fast["images_per_second"]["ours"])
+        peaks = {form: max(turn[form] for turn in one["matmul_tflops"]) for form in ("fp32", "bf16")}
+        loop = statistics.median(long["images_per_second"]["theirs-fp32"])
+        rows.append(
+            [
+                TITLES[name],
+                f"{one['parameters']:,}",
+                number(one["mflop_per_call"]),
+                spread(one["overhead_percent"]),
+                f"{number(100 * rate * calls / peaks['bf16'], 2)} of {number(peaks['bf16'])}",
+                f"{number(100 * rate * calls / peaks['fp32'], 2)} of {number(peaks['fp32'])}",
+                number(fast["peak_mb"]["ours"]),
+                number(fast["peak_mb"]["theirs-fp32"]),
+                number(rate / loop),
+            ]
+        )
+    heads = ["network", "parameters", "MFLOP a call", "overhead, %", "% of TFLOP/s in bf16", "% of TFLOP/s in fp32"]
+    heads += ["MB, synthgen", "MB, pipeline", "dpm++2m 10 over DDPM 1,000"]
+    return table(heads, rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of both sides")
+    parser.add_argument("--networks", nargs="+", choices=list(PRESETS), default=list(PRESETS))
+    parser.add_argument("--count", type=int, default=256, help="images that a pipeline draws in one turn")
+    parser.add_argument("--more", type=int, default=4, help="times as many images of synthgen's, which is faster")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES), help="tried for the pipeline")
+    parser.add_argument("--ddpm-steps", type=int, default=20, help="of the 1,000 that are measured")
+    parser.add_argument("--train-steps", type=int, default=40)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    parser.add_argument("--machine", default=platform.processor() or platform.machine(), help="in words")
+    arguments = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)  # the two processes are born with it
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    facts = machine(arguments.machine, arguments.threads)
+    facts |= {"seed": arguments.seed, "command": shlex.join(["python", *sys.argv]), "asked": ASKED, "networks": {}}
+    common: dict[str, Any] = {
+        "mp_context": get_context("spawn"),
+        "initializer": begin,
+        "initargs": (arguments.threads,),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for name in arguments.networks:  # new processes for each: their peaks of memory are of one network
+            with ProcessPoolExecutor(1, **common) as mine, ProcessPoolExecutor(1, **common) as their:
+                facts["networks"][name] = network(name, Sides(mine, their), arguments, Path(folder))
+            (arguments.out / "images_speed.json").write_text(json.dumps(facts, indent=1) + "\n")
+    put_part(arguments.out / "images.md", "speed", part_of_page(facts))
+    print("\n".join(part_of_page(facts)))
+
+
+if __name__ == "__main__":
+    main()
