@@ -26,6 +26,7 @@ from synthgen.errors import UsageError
 from synthgen.outputs import check_output
 from synthgen.runs import resolve_run
 from synthgen.training.launching import die_with_parent, is_main, plan_launch
+from synthgen.training.tracking import check_tracker
 
 if TYPE_CHECKING:
     from synthgen.config.modalities import AnyConfig
@@ -47,6 +48,14 @@ class Precision(str, Enum):
     auto = "auto"
     fp32 = "fp32"
     bf16 = "bf16"
+
+
+class Track(str, Enum):
+    """The experiment tracker that is told of the run."""
+
+    none = "none"
+    mlflow = "mlflow"
+    tensorboard = "tensorboard"
 
 
 def train(
@@ -87,6 +96,9 @@ def train(
     max_bad: Annotated[
         int | None, typer.Option("--max-bad", metavar="N", help="Unreadable images to skip [default: 0].")
     ] = None,
+    track: Annotated[
+        Track | None, typer.Option("--track", help="Tell an experiment tracker of the run [default: none].")
+    ] = None,
     set_: SetOption = None,
     device: DeviceOption = "auto",
     resume: ResumeOption = False,
@@ -113,6 +125,7 @@ def train(
             "training.epochs": epochs,
             "training.seed": seed,
             "training.precision": precision.value if precision else None,
+            "training.track": track.value if track else None,
             "data.max_bad": max_bad,
         }
         from synthgen.training.choosing import choose_settings
@@ -124,6 +137,7 @@ def train(
         run = out or Path("runs") / name
         if speaks:
             check_output(run, force=force, resume=resume)
+        check_tracker(settings.training.track)
         console.loading("torch")
         from synthgen.training.run import load_data
         from synthgen.training.run import train as train_core

@@ -139,6 +139,7 @@ class TrainingConfig(Section):
     )
     checkpoint_every: str = Field("5m", description="time between checkpoints and previews")
     seed: int = Field(0, ge=0, lt=2**63, description="of weights, order and noise")
+    track: Literal["none", "mlflow", "tensorboard"] = Field("none", description="experiment tracker to tell of the run")
 
     @field_validator("budget", "checkpoint_every")
     @classmethod

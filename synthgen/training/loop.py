@@ -18,6 +18,7 @@ from synthgen.training.saving import Saver
 from synthgen.training.schedule import Horizon
 from synthgen.training.step import Trainer
 from synthgen.training.subject import Batches
+from synthgen.training.tracking import BackgroundTracker, NullTracker
 from synthgen.training.world import World
 
 _NAMED_ROWS = 16
@@ -51,10 +52,12 @@ class Loop:
         log: MetricsLog | SilentLog,
         reporter: Reporter,
         should_stop: ShouldStop,
+        tracker: NullTracker | BackgroundTracker,
     ) -> None:
         self.trainer, self.batches, self.horizon = trainer, batches, horizon
         self.world, self.config, self.unit = trainer.world, trainer.config, trainer.subject.unit
         self.saver, self.log, self.reporter, self.should_stop = saver, log, reporter, should_stop
+        self.tracker = tracker
         self.clock: Callable[[], float] = time.monotonic
         began = self.clock()
         with trainer.whole():
@@ -129,7 +132,9 @@ class Loop:
             row |= {"bad_step": tally.first + 1, f"bad_{self.unit}": self.batches.indices(tally.first).tolist()}
         held_out = self.trainer.watch.loss
         row |= {} if held_out is None else {"validation_loss": held_out}
-        self.log.write({**row, "seconds": round(self.horizon.elapsed, 2)})
+        row["seconds"] = round(self.horizon.elapsed, 2)
+        self.log.write(row)
+        self.tracker.metrics(row)
         self._judge(tally, at_end=at_end)
         self._say_micro_batch()
         if not self.saved:  # until a save was timed: a forward pass costs a third of a training step
@@ -187,6 +192,7 @@ class Loop:
                 self.saver.save(self.trainer, self.horizon.elapsed, self.log.last_loss, finished=finished)
                 if preview:
                     self.saver.preview(self.trainer, self.reporter)
+                self.tracker.saved(self.trainer.step, self.saver.previews(self.trainer.step), self.saver.last_model)
         # The last checkpoint costs what this one did: kept aside, so that the budget covers it.
         self.horizon.reserve = 1.2 * (self.clock() - began)
         self.saved = True

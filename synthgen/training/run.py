@@ -24,6 +24,7 @@ from synthgen.training.saving import Saver, load_state
 from synthgen.training.schedule import DEFAULT_BUDGET, Horizon, horizon_of
 from synthgen.training.step import Trainer
 from synthgen.training.subjects import AnyData, build_subject, load_data, settled
+from synthgen.training.tracking import check_tracker, tracking
 from synthgen.training.world import Tensors, World
 
 __all__ = ["TrainResult", "check_share", "describe_plan", "load_data", "train"]
@@ -78,6 +79,7 @@ def train(
     reporter = (reporter if world.main else None) or NullReporter()
     if world.main:
         check_output(out, force=force, resume=resume)
+        check_tracker(config.training.track)
     data = data or load_data(config, reporter, should_stop)
     config = settled(config, data)
     check_share(config, world.size)
@@ -94,9 +96,13 @@ def train(
         prepare_output(out, force=force, resume=resume)
         atomic_write(out / "config.yaml", dump_config(config).encode())
     batches = subject.batches()
-    with open_log(out / "metrics.jsonl", trainer.step, world) as log:
+    track = config.training.track if world.main else "none"
+    with (
+        open_log(out / "metrics.jsonl", trainer.step, world) as log,
+        tracking(track, out, config.model_dump(mode="json"), trainer.step, reporter) as tracker,
+    ):
         trainer.bad_steps = log.bad_steps
-        Loop(trainer, batches, horizon, saver, log, reporter, should_stop).run()
+        Loop(trainer, batches, horizon, saver, log, reporter, should_stop, tracker).run()
     return TrainResult(
         out,
         saver.last_model,

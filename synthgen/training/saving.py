@@ -21,7 +21,7 @@ from synthgen.training.step import Trainer
 from synthgen.training.subject import Subject
 
 KEEP = 2
-_FREE_TO_CHANGE = ("budget", "steps", "epochs", "checkpoint_every", "micro_batch", "max_bad_steps")
+_FREE_TO_CHANGE = ("budget", "steps", "epochs", "checkpoint_every", "micro_batch", "max_bad_steps", "track")
 """Settings that a resumed run may change: how long it lasts and what fits in memory, not what it is."""
 
 
@@ -134,6 +134,10 @@ class Saver:
     def preview_calls(self) -> float:
         """Samples that go through the network for one preview."""
         return self.subject.preview_calls
+
+    def previews(self, step: int) -> list[Path]:
+        """The files of a step's preview."""
+        return sorted((self.run / "previews").glob(f"step-{step:08d}.*"))
 
     def preview(self, trainer: Trainer, reporter: Reporter) -> None:
         """Save and show a few samples of the averaged weights."""
