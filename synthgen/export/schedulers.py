@@ -36,6 +36,12 @@ def plan_scheduler(
     schedule: NoiseSchedule, prediction: str, sigma_data: float, recipe: Recipe, *, conditional: bool
 ) -> SchedulerPlan:
     """The plan for a network and a recipe. Raises SynthgenError saying what diffusers lacks for it."""
+    if recipe.sampler == "consistency" or recipe.noise_levels:
+        raise SynthgenError(
+            "diffusers' schedulers space the noise levels themselves: neither sampler 'consistency' nor levels that "
+            "were given or fitted can be told to them",
+            "export with another --format, or, levels that were fitted, with another number of --steps",
+        )
     if isinstance(schedule, EDMSchedule):
         return _edm(schedule, prediction, sigma_data, recipe)
     # synthgen clamps each of the two estimates that guidance combines, a scheduler their combination

@@ -57,8 +57,8 @@ class DistilledSubject(ImageSubject):
             raise UsageError(f"{path} is not the checkpoint that distill.teacher_sha256 names")
         if known.data.fingerprint != self.facts["fingerprint"] or known.class_names != self.class_names:
             raise UsageError(
-                f"{path} was trained on other images than {self.name} ({known.data.count:,} then, "
-                f"{self.facts['count']:,} now, without those held out; or other pixels, or labels)",
+                f"{path} was trained on other images than those of {self.name}: their number, pixels, labels or "
+                "classes differ",
                 "name the same images with --data",
             )
         self._denoiser.network.load_state_dict(tensors)

@@ -106,3 +106,9 @@ def test_settings_are_ones_that_the_scheduler_knows(sampler):
             continue
         scheduler = getattr(diffusers, made.class_name)(**made.config)
         assert {key: scheduler.config[key] for key in made.config} == made.config
+
+
+@pytest.mark.parametrize("recipe", [{"sampler": "consistency"}, {"sampler": "dpm++2m", "noise_levels": (80.0, 1.0)}])
+def test_levels_of_ones_own_are_refused(recipe):
+    with pytest.raises(SynthgenError, match="space the noise levels themselves"):
+        plan_scheduler(build_schedule("edm"), "edm", 0.5, Recipe(steps=2, **recipe), conditional=False)
