@@ -9,7 +9,7 @@ both: one samples with synthgen, one with diffusers' own DDIMPipeline and DDPMPi
 patched network the pipeline draws the patches and does not put them together.
 
 - The pipeline gets the fastest of some batch sizes, found first, and all threads; once in float32, as it comes, once
-  under bf16 autocast. It writes nothing and makes no PIL images.
+  under bf16 autocast (`--forms`: and once compiled as well). It writes nothing and makes no PIL images.
 - DDPM's 1,000 steps are measured on `--ddpm-steps` of them and multiplied: a step costs what any other does.
 - The overhead is what whole blocks cost above bare calls of the network as the engine calls it, in CPU-seconds, which
   other processes disturb least.
@@ -52,14 +52,16 @@ SETTINGS = {
 """What the stock pipelines can read: they know no classes and no EDM."""
 
 SAMPLERS = (("dpm++2m", 10), ("ddim", 20), ("ddpm", 1000))
+FORMS = {"fp32": "pipeline", "bf16": "in bf16", "compiled": "bf16, compiled"}
 BATCHES = (16, 32, 64, 128, 256)
-ASKED = {"overhead": 3.0, "times": 4.0, "times_ddpm": 50.0}
-"""What the project has set itself: percent, and times the images a second of the pipeline in float32."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One measurement. folder: of the run, or of its export. form: fp32, bf16; "" is what the model chooses."""
+    """One measurement. folder: of the run, or of its export. form: fp32, bf16; "" is what the model chooses.
+
+    Of a pipeline also `compiled`: bf16 autocast, channels_last and torch.compile.
+    """
 
     folder: str
     sampler: str
@@ -172,7 +174,7 @@ def overhead(job: Job) -> dict[str, float]:
 
     def calls() -> None:
         for _ in engine.table.rows:
-            model.denoiser.raw(x, time_.expand(size), None)
+            engine.denoiser.raw(x, time_.expand(size), None)  # in the form that the engine made of it
 
     from synthgen.generation.parallel import one_thread
 
@@ -189,31 +191,31 @@ def overhead(job: Job) -> dict[str, float]:
     return {"whole_cpu_seconds": whole["cpu_seconds"], "bare_cpu_seconds": bare["cpu_seconds"]}
 
 
-def matmul_peak(device: str, size: int = 2048, seconds: float = 0.5) -> dict[str, float]:
-    """The most TFLOP/s of matrix products of `size`, in float32 and in bf16."""
+def matmul_peak(device: str, size: int = 1024, tries: int = 50) -> dict[str, float]:
+    """The most TFLOP/s of matrix products of `size`, in float32 and in bf16: short ones, which nobody interrupts."""
     import torch
 
     rates = {}
     for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
         left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
         torch.mm(left, right)
-        best, began = float("inf"), time.perf_counter()
-        while time.perf_counter() - began < seconds:
-            part: dict[str, float] = {}
+        parts: list[dict[str, float]] = [{} for _ in range(tries)]
+        for part in parts:
             with clocked(part, device):
                 torch.mm(left, right)
-            best = min(best, part["seconds"])
-        rates[name] = 2 * size**3 / best / 1e12
+        rates[name] = 2 * size**3 / min(part["seconds"] for part in parts) / 1e12
     return rates
 
 
 @lru_cache
-def their_unet(folder: str, device: str) -> Any:
+def their_unet(folder: str, form: str, device: str) -> Any:
+    import torch
     from diffusers import UNet2DModel
     from diffusers.utils import logging
 
     logging.disable_progress_bar()
-    return UNet2DModel.from_pretrained(f"{folder}/unet", low_cpu_mem_usage=False).to(device).eval()
+    unet = UNet2DModel.from_pretrained(f"{folder}/unet", low_cpu_mem_usage=False).to(device).eval()
+    return torch.compile(unet.to(memory_format=torch.channels_last)) if form == "compiled" else unet
 
 
 def theirs(job: Job) -> dict[str, float]:
@@ -221,17 +223,16 @@ def theirs(job: Job) -> dict[str, float]:
     import torch
     from diffusers import DDIMPipeline, DDIMScheduler, DDPMPipeline, DDPMScheduler, DPMSolverMultistepScheduler
 
-    unet, found = their_unet(job.folder, job.device), {}
+    unet, found = their_unet(job.folder, job.form, job.device), {}
     beta = {"beta_start": 1e-4, "beta_end": 0.02, "beta_schedule": "linear", "timestep_spacing": "trailing"}
     if job.sampler == "ddim":
         pipe: Any = DDIMPipeline(unet, DDIMScheduler(**beta))
-        # The pipeline builds its scheduler anew; the spacing is taken over.
     elif job.sampler == "ddpm":
         pipe = DDPMPipeline(unet, DDPMScheduler(**beta))
     else:
         pipe = DDPMPipeline(unet, DPMSolverMultistepScheduler(**beta, algorithm_type="dpmsolver++", solver_order=2))
     pipe.set_progress_bar_config(disable=True)
-    low = torch.autocast(job.device.split(":")[0], torch.bfloat16) if job.form == "bf16" else nullcontext()
+    low = torch.autocast(job.device.split(":")[0], torch.bfloat16) if job.form != "fp32" else nullcontext()
     with low, clocked(found, job.device):
         for start in range(0, job.count, job.batch):
             size = min(job.batch, job.count - start)
@@ -303,7 +304,7 @@ def network(name: str, sides: Sides, arguments: argparse.Namespace, folder: Path
     run, export = str(folder / name), str(folder / f"{name}-export")
     tried = {
         form: best_batch(sides, Job(export, "dpm++2m", 10, count, form, device=device), arguments.batches)
-        for form in ("fp32", "bf16")
+        for form in arguments.forms
     }
     facts |= {"batches_tried": {form: rates for form, (_, rates) in tried.items()}, "samplers": {}}
     for sampler, steps in SAMPLERS:
@@ -335,38 +336,40 @@ def say(text: str) -> None:
 
 def part_of_page(facts: dict[str, Any]) -> list[str]:
     """The part `speed` of the page."""
-    lines = [header(facts), ""]
-    rows = []
+    lines, rows, forms = [header(facts), ""], [], facts["forms"]
     for name, one in facts["networks"].items():
         for sampler, found in one["samplers"].items():
             rates = found["images_per_second"]
             rows.append(
                 [
-                    f"{TITLES[name]}",
+                    TITLES[name],
                     f"{sampler}, {found['steps']:,}",
                     spread(rates["ours"]),
                     spread(rates["written"]) if "written" in rates else "",
-                    spread(rates["theirs-fp32"]),
-                    spread(ratios(rates, "ours", "theirs-fp32")),
-                    spread(rates["theirs-bf16"]),
-                    spread(ratios(rates, "ours", "theirs-bf16")),
+                    *(cell for form in forms for cell in against(found, f"theirs-{form}")),
                     spread(ratios(rates, "ours-fp32", "theirs-fp32")),
                 ]
             )
-    heads = ["network", "sampler, steps", "synthgen", "written, too", "pipeline", "times"]
-    heads += ["pipeline, bf16", "times", "times, both fp32"]
+    heads = ["network", "sampler, steps", "synthgen", "written, too"]
+    heads += [word for form in forms for word in (FORMS[form], "times", "times, CPU")] + ["times, both fp32"]
     return [*lines, *table(heads, rows, words=2), "", *rest_of_page(facts)]
+
+
+def against(found: dict[str, Any], peer: str) -> tuple[str, str, str]:
+    """Images a second of the peer, and how many times as many synthgen draws: in a second, and in a CPU-second."""
+    rates = found["images_per_second"], found["images_per_cpu_second"]
+    return (spread(rates[0][peer]), *(spread(ratios(one, "ours", peer)) for one in rates))  # type: ignore[return-value]
 
 
 def rest_of_page(facts: dict[str, Any]) -> list[str]:
     """Network by network: overhead, share of the peak, memory; and the few-step sampler beside DDPM's loop."""
-    rows = []
+    rows, plain = [], f"theirs-{facts['forms'][0]}"
     for name, one in facts["networks"].items():
         fast, long = one["samplers"]["dpm++2m"], one["samplers"]["ddpm"]
         calls = fast["steps"] * one["mflop_per_call"] / 1e6  # TFLOP an image
         rate = statistics.median(fast["images_per_second"]["ours"])
         peaks = {form: max(turn[form] for turn in one["matmul_tflops"]) for form in ("fp32", "bf16")}
-        loop = statistics.median(long["images_per_second"]["theirs-fp32"])
+        loop = statistics.median(long["images_per_second"][plain])
         rows.append(
             [
                 TITLES[name],
@@ -376,7 +379,7 @@ def rest_of_page(facts: dict[str, Any]) -> list[str]:
                 f"{number(100 * rate * calls / peaks['bf16'], 2)} of {number(peaks['bf16'])}",
                 f"{number(100 * rate * calls / peaks['fp32'], 2)} of {number(peaks['fp32'])}",
                 number(fast["peak_mb"]["ours"]),
-                number(fast["peak_mb"]["theirs-fp32"]),
+                number(fast["peak_mb"][plain]),
                 number(rate / loop),
             ]
         )
@@ -393,6 +396,7 @@ def main() -> None:
     parser.add_argument("--more", type=int, default=4, help="times as many images of synthgen's, which is faster")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES), help="tried for the pipeline")
+    parser.add_argument("--forms", nargs="+", choices=list(FORMS), default=["fp32", "bf16"], help="of the pipeline")
     parser.add_argument("--ddpm-steps", type=int, default=20, help="of the 1,000 that are measured")
     parser.add_argument("--train-steps", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
@@ -403,7 +407,12 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)  # the two processes are born with it
     arguments.out.mkdir(parents=True, exist_ok=True)
     facts = machine(arguments.machine, arguments.threads)
-    facts |= {"seed": arguments.seed, "command": shlex.join(["python", *sys.argv]), "asked": ASKED, "networks": {}}
+    facts |= {
+        "seed": arguments.seed,
+        "command": shlex.join(["python", *sys.argv]),
+        "forms": arguments.forms,
+        "networks": {},
+    }
     common: dict[str, Any] = {
         "mp_context": get_context("spawn"),
         "initializer": begin,
