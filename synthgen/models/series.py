@@ -89,7 +89,7 @@ class SeriesNetwork(nn.Module):
         self.place = nn.Parameter(torch.randn(self.tokens, width) * 0.02)
         self.names = nn.Parameter(torch.randn(count, 1, width) * 0.02) if count > 1 else None
         self.level = nn.Sequential(nn.Linear(TIME_FEATURES, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU())
-        self.blocks = nn.ModuleList(Block(width, config.heads, config.dropout) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(Block(width, config.heads, config.dropout or 0.0) for _ in range(config.blocks))
         self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, self.patch * inner))
         nn.init.zeros_(self.leave[1].weight)  # type: ignore[arg-type]  # no answer at first
         nn.init.zeros_(self.leave[1].bias)  # type: ignore[arg-type]

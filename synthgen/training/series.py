@@ -47,11 +47,11 @@ def load_data(
 
 
 def settled(config: SeriesConfig, data: SeriesData) -> SeriesConfig:
-    """The settings as they are used for `data`: window, batch and length of training."""
+    """The settings as they are used for `data`: window, batch, length of training and dropout."""
     longest = int(data.lengths.max(initial=0))
     window = window_for(config.data.window, longest, len(data))
     windows = int((np.maximum(data.lengths - window, 0) // (config.data.stride or 1) + 1).sum())
-    return config.for_lengths(longest, windows, len(data))
+    return config.for_lengths(longest, windows, len(data), int(np.maximum(data.lengths // window, 1).sum()))
 
 
 @dataclass

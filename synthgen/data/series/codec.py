@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synthgen.config.series import SeriesDataConfig, window_for
-from synthgen.data.series.calendar import calendar_of, calendar_values
+from synthgen.data.series.calendar import TURNS, TURNS_LEAKY, calendar_of, calendar_values
 from synthgen.data.series.coding import Coding, fill_in, fit_coding, mark_copies
 from synthgen.data.series.decoding import decode_arrays, decode_frame, decoded_table
 from synthgen.data.series.encoded import EncodedSeries
@@ -70,7 +70,8 @@ class SeriesCodec:
                 gaps = gaps[~np.isnan(gaps)]
                 gap = fit_scaler(gaps if len(gaps) else np.zeros(1), "standard", whole=False)
             elif config.calendar:
-                calendar = calendar_of(schema.step, int(times.max() - times.min()) if len(times) else 0)
+                turns = TURNS_LEAKY if config.protocol == "leaky" else TURNS
+                calendar = calendar_of(schema.step, int(times.max() - times.min()) if len(times) else 0, turns)
         classes = () if schema.label is None else levels_of(schema.table[schema.label])
         parts = layout(data, codings, gap is not None, len(classes), calendar)
         begins, lengths, _ = window_starts(data.offsets, data.recording, window, config.stride)

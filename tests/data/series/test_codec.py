@@ -125,7 +125,7 @@ def test_missing_values_are_filled_in_time_and_marked() -> None:
 
 
 def test_draws_keep_hours_with_values() -> None:
-    data, codec = fitted(hourly())
+    data, codec = fitted(hourly(900))
     frame = codec.draw(np.arange(40), seed=3)
     starts = pd.Series(frame.starts.astype("datetime64[us]"))
     assert starts.isin(data.frame["when"]).all()
@@ -207,7 +207,7 @@ def test_new_names_have_the_form_of_the_old_ones() -> None:
 
 
 def test_a_constant_and_an_empty_channel_are_repeated() -> None:
-    _, codec = fitted(hourly().assign(same=7, none=np.nan))
+    _, codec = fitted(hourly(900).assign(same=7, none=np.nan))
     assert {part.name for part in codec.parts} == {"load", "rain", "state", "hour", "weekday"}
     made = codec.decode(torch.zeros(1, 24, codec.dimensions), np.array([24]), np.zeros(1, int), 0, np.zeros(1, int))
     assert (made["same"] == "7").all() and made["none"].isna().all()
