@@ -161,7 +161,7 @@ That is the library's own pipeline, with noise of its own. For the images that s
 def _limits(plan: SchedulerPlan) -> tuple[str, ...]:
     limits = [
         "diffusers computes in float32. Where synthgen chose bf16, `with torch.autocast(device, torch.bfloat16):` "
-        "around the call gives the same images as it."
+        "around the call gives the same images up to the rounding of bf16."
     ]
     if plan.network_output is not None:
         limits.append(

@@ -14,6 +14,7 @@ from synthgen.diffusion.guidance import guide, guided_levels
 from synthgen.diffusion.loop import run_table
 from synthgen.diffusion.samplers import SamplerTable, build_table
 from synthgen.diffusion.timesteps import sampling_levels
+from synthgen.generation.compiling import for_sampling
 from synthgen.generation.noise import noise
 from synthgen.generation.numerics import pinned
 from synthgen.generation.parallel import in_order, one_thread
@@ -61,8 +62,8 @@ class Engine:
         """weaker: the copy that `recipe.autoguidance` names. Raises ValueError when one is there without the other."""
         if (recipe.autoguidance is None) != (weaker is None):
             raise ValueError("a recipe with autoguidance and the weaker denoiser that it names belong together")
-        self.denoiser = denoiser.eval()
-        self.weaker = weaker
+        self.denoiser = for_sampling(denoiser.eval(), device)
+        self.weaker = None if weaker is None else for_sampling(weaker, device)
         self.codec = codec
         self.recipe = recipe
         self.device = device

@@ -33,7 +33,8 @@ class TimeEmbedding(nn.Module):
         self.linear_2 = nn.Linear(width, width)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        output: torch.Tensor = self.linear_2(functional.silu(self.linear_1(features)))
+        hidden = self.linear_1(features.to(self.linear_1.weight.dtype))
+        output: torch.Tensor = self.linear_2(functional.silu(hidden))
         return output
 
 

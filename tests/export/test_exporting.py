@@ -140,14 +140,18 @@ def test_another_process_samples_without_synthgen(make_model, tmp_path):
 
 
 def test_autocast_gives_the_images_of_bf16(make_model, tmp_path):
-    """As the card says: synthgen's own bf16 is torch.autocast around the network."""
+    """As the card says: synthgen's own bf16 is torch.autocast around the network, up to the rounding of bf16."""
     model = make_model("linear", "v")
     export_model(model, tmp_path / "out", recipe=model.recipe(steps=6))
     assert model.denoiser.precision == torch.float32
+    exact = model.sample(4, steps=6).astype(int)
     model.denoiser.precision = torch.bfloat16
+    model._engine.cache_clear()  # engines are kept for the next call
     with torch.autocast("cpu", torch.bfloat16):
-        images = load_pipeline(tmp_path / "out")(batch_size=4, output_type="uint8").images
-    assert greys(images, model.sample(4, steps=6)) <= 1
+        images = np.asarray(load_pipeline(tmp_path / "out")(batch_size=4, output_type="uint8").images).astype(int)
+    ours = model.sample(4, steps=6).astype(int)
+    rounding = np.abs(images - exact).mean()
+    assert 0 < np.abs(ours - exact).mean() < 1.5 * rounding and np.abs(ours - images).mean() < 2 * rounding < 10
 
 
 def test_a_model_that_samples_in_bf16_is_compared_in_float32(make_model, tmp_path):
