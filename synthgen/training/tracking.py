@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -107,7 +108,7 @@ class BackgroundTracker:
     def _warn(self) -> None:
         if self._failure is not None and not self._warned:
             self._warned = True
-            lines = str(self._failure).strip().splitlines() or [""]
+            lines = without_password(str(self._failure)).strip().splitlines() or [""]
             what = type(self._failure).__name__
             self.reporter.warn(
                 f"{self.name} failed ({what}: {lines[0][:200]}); training goes on, and the run folder has everything"
@@ -164,6 +165,11 @@ def cards(header: dict[str, Any]) -> dict[str, dict[str, Any]]:
     sampler = header.get("sampler_card")
     model = {key: value for key, value in header.items() if key not in ("config", "sampler_card")}
     return {"model_card.json": model} | ({"sampler_card.json": sampler} if isinstance(sampler, dict) else {})
+
+
+def without_password(text: str) -> str:
+    """Text in which no address `https://name:secret@host` has what is before its @."""
+    return re.sub(r"(?<=://)[^/@\s]*@", "", text)
 
 
 NOTE = "tracking.json"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import time
 from pathlib import Path
 from typing import Any
 
 from synthgen.history import flat
-from synthgen.training.tracking import cards, numbers, read_note, write_note
+from synthgen.training.tracking import cards, numbers, read_note, without_password, write_note
 
 EXPERIMENT = "synthgen"
 _PARAM_CHARACTERS = 500
@@ -49,7 +48,7 @@ class MlflowTracker:
         for name in ("mlflow", "alembic"):  # after the import, which sets a level of its own
             logging.getLogger(name).setLevel(logging.WARNING)
         self.client = MlflowClient(self.uri)
-        note, place = read_note(self.run), _without_password(self.uri)
+        note, place = read_note(self.run), without_password(self.uri)
         found = self._find(note.get("run_id", "")) if note.get("uri") == place else None
         if found is None:
             tags = {"mlflow.source.name": "synthgen train", "mlflow.source.type": "LOCAL", "run_folder": str(self.run)}
@@ -111,8 +110,3 @@ class MlflowTracker:
         changed = {key: text for key, text in texts.items() if known.get(key, text) != text}
         if changed:
             self.client.log_batch(self.run_id, tags=[RunTag(f"resumed.{key}", text) for key, text in changed.items()])
-
-
-def _without_password(uri: str) -> str:
-    """An address as it may stand in a file: `https://name:secret@host` without what is before the @."""
-    return re.sub(r"(?<=://)[^/@]*@", "", uri)
