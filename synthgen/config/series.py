@@ -18,6 +18,10 @@ MOST_EPOCHS = 400
 Windows that overlap count for as many as share no step: what else they hold is the same. (In the leaky protocol, in
 which what is learned by heart is what is tested, all of them count.)"""
 
+MOST_GROUPS = 3
+"""Groups of channels that do not depend on each other are as many examples in every window: training is shortened by
+their number, at most to a third."""
+
 DROPOUT = 0.2
 """For overlapping windows so few that training is shortened: with less, forecasts are too sure of themselves on steps
 that were not trained on (80 % intervals held 54 % of ETTh1's; docs/results/series_completion.md)."""
@@ -143,10 +147,12 @@ class SeriesConfig(Section):
     training: SeriesTrainingConfig = Field(SeriesTrainingConfig(), description="how long and how to optimise")
     sampling: SeriesSamplingConfig = Field(SeriesSamplingConfig(), description="how windows are drawn")
 
-    def for_lengths(self, longest: int, windows: int, sequences: int = MANY, apart: int | None = None) -> SeriesConfig:
+    def for_lengths(
+        self, longest: int, windows: int, sequences: int = MANY, apart: int | None = None, groups: int = 1
+    ) -> SeriesConfig:
         """These settings for sequences of at most `longest` steps that give `windows` windows; idempotent.
 
-        apart: windows that share no step; None: all of them.
+        apart: windows that share no step; None: all of them. groups: of channels that do not depend on each other.
         """
         training = self.training
         window = window_for(self.data.window, longest, sequences)
@@ -157,7 +163,7 @@ class SeriesConfig(Section):
         counted = windows if apart is None or self.data.protocol == "leaky" else min(apart, windows)
         enough = MOST_EPOCHS * counted // used["batch_size"]
         if all(getattr(training, name) is None for name in LENGTHS):
-            used["steps"] = max(FEWEST_STEPS, min(STEPS, enough))
+            used["steps"] = max(FEWEST_STEPS, min(STEPS // min(groups, MOST_GROUPS), enough))
         dropout = self.model.dropout
         if dropout is None:
             dropout = DROPOUT if counted < windows and enough < STEPS else 0.0

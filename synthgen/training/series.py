@@ -13,9 +13,10 @@ from torch import nn
 from synthgen import devices
 from synthgen.checkpoints import Header, Tensors
 from synthgen.config.modalities import UNITS
+from synthgen.config.schema import LENGTHS
 from synthgen.config.series import SeriesConfig, window_for
 from synthgen.data.series.codec import EncodedSeries, SeriesCodec
-from synthgen.data.series.independence import grouped
+from synthgen.data.series.independence import grouped, may_be_grouped
 from synthgen.data.series.reading import read_series
 from synthgen.data.series.schema import SeriesData
 from synthgen.diffusion.series import build_series_denoiser
@@ -51,7 +52,16 @@ def settled(config: SeriesConfig, data: SeriesData) -> SeriesConfig:
     longest = int(data.lengths.max(initial=0))
     window = window_for(config.data.window, longest, len(data))
     windows = int((np.maximum(data.lengths - window, 0) // (config.data.stride or 1) + 1).sum())
-    return config.for_lengths(longest, windows, len(data), int(np.maximum(data.lengths // window, 1).sum()))
+    apart = int(np.maximum(data.lengths // window, 1).sum())
+    asked = any(getattr(config.training, name) is not None for name in LENGTHS)
+    groups = 1 if asked or not may_be_grouped(data.schema, window, apart) else _groups(config, data, window)
+    return config.for_lengths(longest, windows, len(data), apart, groups)
+
+
+def _groups(config: SeriesConfig, data: SeriesData, window: int) -> int:
+    """Into how many groups the channels will fall."""
+    codec = SeriesCodec.fit(data, config.data.model_copy(update={"window": window}))
+    return len({part.group for part in grouped(codec, codec.encode(data, config.data.stride)).parts}) or 1
 
 
 @dataclass

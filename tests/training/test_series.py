@@ -99,7 +99,7 @@ def test_training_lowers_the_loss(series_run: Path, series_csv: Path) -> None:
     settings = config(series_csv)
     data = load_data(settings)
     subject = SeriesSubject(settled(settings, data), data, CPU)
-    draws = subject.draw(subject.batches()(0), 0)
+    draws = subject.draw(subject.batches()(0), 0, 0.0)
     before = float(subject.loss(subject.denoiser.eval(), *draws.parts).mean().detach())
     assert read_header(list_checkpoints(series_run)[0])["training"]["loss"] < before
 
@@ -117,6 +117,23 @@ def test_stopped_and_resumed_equals_uninterrupted(series_csv: Path, tmp_path: Pa
         assert whole.keys() == cut.keys()
         assert all(torch.equal(whole[name], cut[name]) for name in whole)
     assert read_header(list_checkpoints(tmp_path / "cut")[0])["training"]["validation_loss"] > 0
+
+
+def test_independent_channels_are_learned_apart(tmp_path: Path) -> None:
+    """One group, then two: as many examples in a window, so training is shorter; the model is loaded and sampled."""
+    values = np.random.default_rng(0).normal(size=(3000, 8, 2)).cumsum(1)
+    settings = {"data.protocol": "leaky", "model.width": 16, "model.blocks": 1, "model.heads": 2}
+    found = []
+    for place, x in enumerate((values @ [[1.0, 0.5], [0.0, 1.0]], values)):
+        np.savez(tmp_path / f"{place}.npz", X=x)
+        whole = SeriesConfig.model_validate({"data": {"source": str(tmp_path / f"{place}.npz"), "protocol": "leaky"}})
+        found.append(settled(whole, load_data(whole)).training.steps)
+        model = synthgen.train(data=x, out=tmp_path / f"run{place}", steps=3, settings=settings)
+        assert isinstance(model, SeriesModel)
+        assert [part.group for part in model.codec.parts] == [0, place]
+        assert model.denoiser.network.groups.count == 1 + place
+        assert np.isfinite(model.sample(3)).all()
+    assert found == [7500, 3750]
 
 
 def test_the_later_part_is_never_seen(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from synthgen.data.series.encoded import EncodedSeries
 
 if TYPE_CHECKING:
     from synthgen.data.series.codec import SeriesCodec
+    from synthgen.data.series.schema import SeriesSchema
 
 FEWEST_WINDOWS = 1000
 """Windows that share no step, at least: dependence that is worth learning is then seen."""
@@ -36,6 +37,13 @@ _JOINT = 96
 _LEVEL = 0.01
 _DEVIATIONS = 5.0
 """Of chance: so far out nothing counts as chance, however many pairs there are."""
+
+
+def may_be_grouped(schema: SeriesSchema, window: int, apart: int) -> bool:
+    """Whether it is worth asking. apart: windows of `window` steps that share no step."""
+    conditions = schema.label is not None or schema.static
+    channels = len(schema.channels)
+    return not conditions and 1 < channels <= MOST_CELLS // window and apart >= FEWEST_WINDOWS
 
 
 def grouped(codec: SeriesCodec, windows: EncodedSeries) -> SeriesCodec:
