@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from synthgen.evaluation.sampler_card import Card, learned
+from synthgen.evaluation.sampler_card_text import COLUMNS, about_card, figures, remark
 from synthgen.history import RunRecord, changed_settings, differences
-from synthgen.html import details, line_chart, page, section, table, tiles
+from synthgen.html import Section, details, line_chart, page, paragraph, section, table, tiles
 
 _LABELS = {"seconds": "training time (s)", "bytes": "file size (bytes)", "data": "learned from"}
 
 
-def run_page(record: RunRecord) -> str:
-    """HTML of one run."""
+def run_page(record: RunRecord, card: Card | None = None) -> str:
+    """HTML of one run, with its sampler card where there is one."""
     facts = record.summary()
     loss = facts["loss"]
     head = [
@@ -29,11 +31,32 @@ def run_page(record: RunRecord) -> str:
         f"Run {record.name}",
         [
             section("Training", tiles(head), *_curves([record])),
+            *([] if card is None else [_card(card)]),
             section("Settings that are not the defaults", table(["setting", "value"], settings)),
             section("Facts", details("all of them", table(["what", "value"], rows))),
         ],
         lead=f"A model of {record.modality}, learned from {facts['data']}.",
     )
+
+
+def _card(card: Card) -> Section:
+    """Quality over cost, a curve for each sampler, and the settings behind it."""
+    curves: dict[str, tuple[list[float], list[float]]] = {}
+    for one in card.complete:
+        guided = f", guidance {one.sampling.guidance_scale:g}" if one.sampling.guidance_scale != 1.0 else ""
+        name = one.sampling.sampler + (" at learned levels" if learned(one.sampling) else "") + guided
+        calls, fids = curves.setdefault(name, ([], []))
+        calls.append(one.calls)
+        fids.append(one.fid)
+    floor = ("other real images", card.floor) if card.floor else None
+    chart = line_chart(
+        curves, x_label="network calls per sample", y_label="FID (lower is better)", log_y=True, reference=floor
+    )
+    rows: list[list[str | int]] = [
+        [one.name, one.calls, *figures(one, card), remark(one, card)] for one in card.settings
+    ]
+    facts = [paragraph(text) for text in about_card(card)]
+    return section("Sampler card", chart, table([*COLUMNS, "remark"], rows), *facts)
 
 
 def comparison_page(records: Sequence[RunRecord]) -> str:

@@ -68,9 +68,9 @@ def show(
         from synthgen.history_page import run_page
 
         record = read_run(run)
-        written = _write(console, out, force, lambda: run_page(record))
         facts, settings = record.summary(), changed_settings(record)
         found = _card(console, record)
+        written = _write(console, out, force, lambda: run_page(record, found))
         document = {**facts, "config": record.config, "data_facts": record.data, "training": record.training}
         document["sampler_card"] = None if found is None else card_document(found)
         rows = [(key.replace("_", " "), _text(value)) for key, value in facts.items() if key not in ("name", "path")]

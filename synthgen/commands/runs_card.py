@@ -21,7 +21,7 @@ from synthgen.console import Console, command_console
 from synthgen.errors import UsageError
 
 if TYPE_CHECKING:
-    from synthgen.evaluation.sampler_card import Card, Setting
+    from synthgen.evaluation.sampler_card import Card
 
 
 def card(
@@ -71,28 +71,12 @@ def card(
 
 def show_card(console: Console, found: Card) -> None:
     """The card as a table with its choices, and the facts that it must be read with."""
-    from synthgen.evaluation.sampler_card import front
-    from synthgen.evaluation.sampler_card_text import about_card
+    from synthgen.evaluation.sampler_card_text import COLUMNS, about_card, figures, remark
 
-    choices, best = found.choices(), {id(one) for one in front(found.complete)}
-    rows = []
-    for one in found.settings:
-        marks = [quality for quality, chosen in choices.items() if chosen is one]
-        if (one.count, one.repeats) != (found.count, found.repeats):
-            marks = [f"given up at {one.count:,} samples"]
-        elif not marks and id(one) in best:
-            marks = ["on the front"]
-        rows.append([one.name, one.calls, *_figures(one, found), ", ".join(marks)])
-    columns = ["sampler card", "calls", "FID", "class agreement", "cost", ""]
-    console.table(None, columns, rows, right=(1, 2, 3, 4))
+    rows = [[one.name, one.calls, *figures(one, found), remark(one, found)] for one in found.settings]
+    console.table(None, [*COLUMNS, ""], rows, right=(1, 2, 3, 4))
     for text in about_card(found):
         console.line(text)
-
-
-def _figures(one: Setting, found: Card) -> list[str]:
-    error = f" ± {one.error:.2g}" if one.deviation is not None and one.repeats == found.repeats else ""
-    agreement = "–" if one.agreement is None else f"{100 * one.agreement:.2f} %"
-    return [f"{one.fid:.3g}{error}", agreement, "–" if one.cost is None else f"{one.cost:.1f}"]
 
 
 def _words(text: str | None) -> tuple[str, ...]:

@@ -131,6 +131,9 @@ class TrainingConfig(Section):
     warmup: float = Field(0.03, ge=0, lt=1, description="share of the run in which the learning rate rises")
     gradient_clip: float = Field(1.0, gt=0, description="largest norm of the gradient")
     ema_half_life: float = Field(0.05, gt=0, description="half-life of the weight average, in share of what was seen")
+    ema_short_half_life: float | None = Field(
+        0.01, gt=0, description="of a second, shorter average that the sampler card may choose; null: none"
+    )
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the machine computes in it"
     )
@@ -191,6 +194,10 @@ class SamplingConfig(Section):
         (0.0, 1e9), description="guide only where sigma/alpha lies in this interval"
     )
     block_size: int = Field(32, ge=1, description="samples computed together; part of what the pixels depend on")
+    card: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="measure samplers after training; auto: within a tenth of its time, always: beyond the budget",
+    )
 
     @field_validator("noise_levels")
     @classmethod

@@ -64,12 +64,17 @@ class Setting(_Part):
         return describe(self.sampling)
 
 
+def learned(sampling: SamplingConfig) -> bool:
+    """Whether the noise levels of a setting were fitted to the model; a consistency sampler names its usual ones."""
+    return bool(sampling.noise_levels) and sampling.sampler != "consistency"
+
+
 def describe(sampling: SamplingConfig) -> str:
     """A setting in words: `dpm++2m, 8 steps`."""
     steps = f"{sampling.steps} {'step' if sampling.steps == 1 else 'steps'}"
-    learned = " at learned levels" if sampling.noise_levels else ""
+    levels = " at learned levels" if learned(sampling) else ""
     guided = f", guidance {sampling.guidance_scale:g}" if sampling.guidance_scale != 1.0 else ""
-    return f"{sampling.sampler}, {steps}{learned}{guided}"
+    return f"{sampling.sampler}, {steps}{levels}{guided}"
 
 
 def fields_of(sampling: SamplingConfig) -> dict[str, Any]:

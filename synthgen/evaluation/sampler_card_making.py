@@ -10,7 +10,8 @@ from synthgen.checkpoints import put_card
 from synthgen.errors import UsageError
 from synthgen.evaluation.sampler_card import Card
 from synthgen.evaluation.sampler_card_judge import judge_of
-from synthgen.evaluation.sampler_card_sweep import COUNT, REPEATS, Sweep, candidates
+from synthgen.evaluation.sampler_card_settings import COUNT, REPEATS, candidates
+from synthgen.evaluation.sampler_card_sweep import Sweep
 from synthgen.generation.model import load_image_model
 from synthgen.reporting import Reporter
 from synthgen.stopping import ShouldStop, never_stop

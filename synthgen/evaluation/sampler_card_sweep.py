@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 
 from synthgen import __version__
 from synthgen.config.schema import SamplingConfig
-from synthgen.diffusion.samplers import SAMPLERS
-from synthgen.errors import StoppedError, UsageError, nearest
+from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.evaluation.extractors import Features
 from synthgen.evaluation.sampler_card import FACTORS, Card, Setting, describe, fields_of
 from synthgen.evaluation.sampler_card_judge import Judge
+from synthgen.evaluation.sampler_card_settings import COUNT, FIRST_SHARE, REPEATS, expected_calls
 from synthgen.generation.building import recipe_with
 from synthgen.generation.engine import Engine
 from synthgen.generation.model import Model
@@ -27,49 +28,12 @@ from synthgen.generation.numerics import numerics
 from synthgen.reporting import NullReporter, Progress, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 
-COUNT, REPEATS = 2000, 3
-FEWEST = 1000
-"""Samples of a setting below which its FID is not worth measuring unasked."""
-
-GRID = {"dpm++2m": (5, 6, 8, 10, 12, 16), "dpm++3m": (8, 12), "heun": (5,), "dpm++2m-sde": (16,)}
-"""Steps by sampler that are tried unless others are asked for; of Heun's method each is nearly two evaluations."""
-
-CONSISTENCY_GRID = {"consistency": (1, 2, 3, 4)}
-
 _CLEARLY, _HOPELESS = 1.1, 1.5 * FACTORS["fast"]
 """A setting is given up when a cheaper one is this much better, or the lowest FID of all this much lower."""
 
-_FIRST_SHARE = 4
-"""The first look is at one in so many samples."""
 
-
-def candidates(
-    own: SamplingConfig,
-    *,
-    samplers: Sequence[str] = (),
-    steps: Sequence[int] = (),
-    guidance: Sequence[float] = (),
-) -> tuple[SamplingConfig, ...]:
-    """The settings to try: the model's `own` first, then what is asked for, or the usual ones.
-
-    samplers, steps: those of the other's usual ones where only one of the two is given. guidance: scales.
-    Raises UsageError for what is no setting.
-    """
-    for name in samplers:
-        if name not in SAMPLERS:
-            known = f"known samplers: {', '.join(SAMPLERS)}"
-            raise UsageError(f"unknown sampler '{name}'{nearest(name, SAMPLERS)}", known)
-    if not all(1 <= number <= 10_000 for number in steps) or not all(0 <= scale <= 100 for scale in guidance):
-        raise UsageError("steps lie between 1 and 10,000, guidance scales between 0 and 100")
-    usual = CONSISTENCY_GRID if own.sampler == "consistency" else GRID
-    names = samplers or tuple(usual)
-    found = [] if samplers or steps else [own]
-    for name in names:
-        plain = own.model_copy(update={"sampler": name, "noise_levels": (), "eta": 0.0})
-        found += [plain.model_copy(update={"steps": number}) for number in steps or usual.get(name, GRID["dpm++2m"])]
-    scales = guidance or (own.guidance_scale,)
-    every = [one.model_copy(update={"guidance_scale": float(scale)}) for scale in scales for one in found]
-    return tuple({one.model_dump_json(): SamplingConfig.model_validate(one.model_dump()) for one in every}.values())
+class OutOfTimeError(SynthgenError):
+    """The deadline passed before there was anything to compare."""
 
 
 @dataclass
@@ -109,7 +73,7 @@ def survivors(calls: Sequence[int], fids: Sequence[float]) -> list[int]:
 class Sweep:
     """Measures the settings of one model. `run` returns the card.
 
-    deadline: monotonic time after which no further seed is begun; None: take the time it takes.
+    deadline: monotonic time after which nothing more is drawn; None: take the time it takes.
     """
 
     def __init__(
@@ -132,18 +96,27 @@ class Sweep:
         self.trials = [Trial(one, model.engine(recipe_with(model.config, fields_of(one)))) for one in settings]
 
     def run(self) -> Card:
-        """Measure everything. Raises StoppedError; nothing is kept then."""
+        """Measure everything, with fewer seeds where time runs out. Raises StoppedError, OutOfTimeError."""
         began = time.monotonic()
-        first = max(2, self.count // _FIRST_SHARE)
+        first = max(2, self.count // FIRST_SHARE)
         self._draw(self.trials, self.seed, first, f"a first look at {len(self.trials)} settings")
         left = self._look(self.trials)
         self._draw(left, self.seed, self.count, f"{len(left)} settings in full")
         left = self._look(left)
         for seed in range(self.seed + 1, self.seed + self.repeats):
-            if self.deadline is not None and time.monotonic() > self.deadline:
+            if not self._repeat(left, seed):
                 break
-            self._draw(left, seed, self.count, f"{len(left)} settings, seed {seed}")
         return self._card(left, time.monotonic() - began)
+
+    def _repeat(self, trials: Sequence[Trial], seed: int) -> bool:
+        """Whether there was time for all samples of another seed; else nothing of it stays."""
+        try:
+            self._draw(trials, seed, self.count, f"{len(trials)} settings, seed {seed}")
+        except OutOfTimeError:
+            for trial in trials:
+                trial.drawn.pop(seed, None)
+            return False
+        return True
 
     def _look(self, trials: Sequence[Trial]) -> list[Trial]:
         """Those that are worth more samples, by what was drawn with the first seed."""
@@ -170,6 +143,8 @@ class Sweep:
             progress.update(done + trial.calls * (drawn - start), now=trial.name)
             if self.should_stop():
                 raise StoppedError("stopped while measuring; no card was written")
+            if self.deadline is not None and time.monotonic() > self.deadline:
+                raise OutOfTimeError("the time ran out before the settings could be compared")
         trial.seconds += time.perf_counter() - before
         trial.images += count - start
         if parts:
@@ -246,4 +221,29 @@ def _per_call(points: Sequence[tuple[int, float]]) -> float:
     return float((calls @ seconds) / (calls @ calls))
 
 
-__all__ = ["COUNT", "FEWEST", "GRID", "REPEATS", "Sweep", "candidates", "survivors"]
+def one_fid(
+    model: Model, judge: Judge, count: int, *, deadline: float | None, reporter: Reporter, should_stop: ShouldStop
+) -> float:
+    """FID of `count` samples by the model's own setting. Raises as `Sweep.run`."""
+    sweep = Sweep(
+        model,
+        judge,
+        (model.config.sampling,),
+        count=count,
+        deadline=deadline,
+        reporter=reporter,
+        should_stop=should_stop,
+    )
+    sweep._draw(sweep.trials, sweep.seed, count, "the average of the weights")
+    return judge.fid(sweep.trials[0].drawn[sweep.seed].features)
+
+
+def affordable(model: Model, seconds: float) -> int:
+    """Samples of each setting for which there is time, at most the usual number; two blocks a thread are timed."""
+    engine = model.engine()
+    images = engine.recipe.block_size * 2 * torch.get_num_threads()
+    labels = model.labels_for(0, images, None)
+    before = time.perf_counter()
+    engine.pixels(np.arange(images), labels, 0)
+    rate = images * engine.network_calls / (time.perf_counter() - before)
+    return min(COUNT, int(seconds * rate / expected_calls(model.config.sampling, 1)))

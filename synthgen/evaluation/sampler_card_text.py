@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from synthgen.evaluation.sampler_card import FACTORS, Card, choose, front
+from synthgen.evaluation.sampler_card import FACTORS, Card, Setting, choose, front
 
 
 def card_document(found: Card) -> dict[str, Any]:
@@ -35,6 +35,24 @@ def about_card(found: Card) -> list[str]:
         f"{FACTORS['balanced']:g} times; best: the cheapest whose FID cannot be told from the lowest",
     ]
     return [*lines, *_on_guidance(found)]
+
+
+COLUMNS = ("sampler card", "calls", "FID", "class agreement", "cost")
+
+
+def figures(one: Setting, found: Card) -> list[str]:
+    """FID with its error, class agreement and cost of a setting, as texts."""
+    error = f" ± {one.error:.2g}" if one.deviation is not None and one in found.complete else ""
+    agreement = "–" if one.agreement is None else f"{100 * one.agreement:.2f} %"
+    return [f"{one.fid:.3g}{error}", agreement, "–" if one.cost is None else f"{one.cost:.1f}"]
+
+
+def remark(one: Setting, found: Card) -> str:
+    """What a setting is chosen for, or why not."""
+    if one not in found.complete:
+        return f"given up at {one.count:,} samples"
+    chosen = [quality for quality, setting in found.choices().items() if setting == one]
+    return ", ".join(chosen) or ("on the front" if one in front(found.complete) else "")
 
 
 def about_choice(found: Card, quality: str) -> str:

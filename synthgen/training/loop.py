@@ -12,6 +12,7 @@ from synthgen.config.schema import parse_duration
 from synthgen.errors import StoppedError
 from synthgen.reporting import Progress, Reporter
 from synthgen.stopping import ShouldStop
+from synthgen.training.carding import kept_for_card
 from synthgen.training.guards import NotFiniteError, Tally
 from synthgen.training.metrics import MetricsLog, SilentLog
 from synthgen.training.saving import Saver
@@ -140,6 +141,7 @@ class Loop:
         if not self.saved:  # until a save was timed: a forward pass costs a third of a training step
             drawing = self.saver.preview_calls / (3 * row[f"{self.unit}_per_second"])
             self.horizon.reserve = 1.2 * (self.rehearsal_seconds + drawing)
+            self.horizon.card = kept_for_card(self.config, self.world, self.horizon, row[f"{self.unit}_per_second"])
         done = self.horizon.elapsed if self.horizon.steps is None else self.trainer.step
         progress.update(
             done,

@@ -19,6 +19,7 @@ from synthgen.outputs import atomic_write, check_output, prepare_output
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.runs import list_checkpoints
 from synthgen.stopping import ShouldStop, never_stop
+from synthgen.training.carding import finish_card
 from synthgen.training.loop import Loop, open_log
 from synthgen.training.saving import Saver, load_state
 from synthgen.training.schedule import DEFAULT_BUDGET, Horizon, horizon_of
@@ -102,7 +103,9 @@ def train(
         tracking(track, out, config.model_dump(mode="json"), trainer.step, reporter) as tracker,
     ):
         trainer.bad_steps = log.bad_steps
-        Loop(trainer, batches, horizon, saver, log, reporter, should_stop, tracker).run()
+        loop = Loop(trainer, batches, horizon, saver, log, reporter, should_stop, tracker)
+        loop.run()
+        finish_card(trainer, saver, horizon, data, reporter, should_stop)
     return TrainResult(
         out,
         saver.last_model,

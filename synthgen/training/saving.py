@@ -12,7 +12,7 @@ import torch
 
 import synthgen
 from synthgen.checkpoints import Header, Tensors, load_checkpoint, save_checkpoint
-from synthgen.config.modalities import AnyConfig
+from synthgen.config.modalities import AnyConfig, parse_config
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.outputs import remove_leftovers
 from synthgen.reporting import Reporter
@@ -21,7 +21,16 @@ from synthgen.training.step import Trainer
 from synthgen.training.subject import Subject
 
 KEEP = 2
-_FREE_TO_CHANGE = ("budget", "steps", "epochs", "checkpoint_every", "micro_batch", "max_bad_steps", "track")
+_FREE_TO_CHANGE = (
+    "budget",
+    "steps",
+    "epochs",
+    "checkpoint_every",
+    "micro_batch",
+    "max_bad_steps",
+    "track",
+    "ema_short_half_life",
+)
 """Settings that a resumed run may change: how long it lasts and what fits in memory, not what it is."""
 
 
@@ -116,7 +125,7 @@ class Saver:
 
     def check_same(self, header: Header, path: Path) -> None:
         """Refuse to resume a run with another config or other data. Raises UsageError naming the differences."""
-        differences = _differences(header["config"], self.config.model_dump(mode="json"))
+        differences = _differences(_completed(header["config"]), self.config.model_dump(mode="json"))
         differences = [name for name in differences if name.removeprefix("training.") not in _FREE_TO_CHANGE]
         if differences:
             raise UsageError(
@@ -142,6 +151,14 @@ class Saver:
     def preview(self, trainer: Trainer, reporter: Reporter) -> None:
         """Save and show a few samples of the averaged weights."""
         self.subject.preview(trainer.average.model, self.run, trainer.step, reporter)
+
+
+def _completed(config: dict[str, Any]) -> dict[str, Any]:
+    """A configuration as this version would write it: settings that are newer than it have their defaults."""
+    try:
+        return parse_config(config).model_dump(mode="json")
+    except ValueError:  # of another version: what differs is named by the caller
+        return config
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:

@@ -15,13 +15,15 @@ DEFAULT_BUDGET = "15m"
 class Horizon:
     """The end of training, as a number of steps or as a wall-clock deadline.
 
-    seconds_before: time spent by earlier sessions of a resumed run. reserve: seconds kept for the last checkpoint.
+    seconds_before: time spent by earlier sessions of a resumed run. reserve: seconds kept for the last checkpoint;
+    card: those kept for measuring samplers.
     """
 
     steps: int | None
     seconds: float | None
     seconds_before: float = 0.0
     reserve: float = 0.0
+    card: float = 0.0
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -34,7 +36,7 @@ class Horizon:
         if self.steps is not None:
             return min(1.0, step / self.steps)
         assert self.seconds is not None
-        return min(1.0, self.elapsed / max(1e-9, self.seconds - self.reserve))
+        return min(1.0, self.elapsed / max(1e-9, self.seconds - self.reserve - self.card))
 
     def finished(self, step: int) -> bool:
         """Whether the run ends before `step`. At least one step is always made."""

@@ -47,8 +47,11 @@ class Trainer:
         share = self.rows.stop - self.rows.start
         self.micro_batch = min(settings.micro_batch or share, share)
         self.average = WeightAverage(self.denoiser, settings.ema_half_life)
+        half_life = getattr(settings, "ema_short_half_life", None)
+        self.short = None if half_life is None else WeightAverage(self.denoiser, half_life)
         self._loss = self.world.wrap(_Loss(subject))
-        self.average.follow(self.denoiser)
+        for average in self.averages:
+            average.follow(self.denoiser)
         self.watch = Watch(subject, self.average, getattr(settings, "patience", 0))
         self.optimizer = torch.optim.AdamW(
             self.denoiser.parameters(),
@@ -67,6 +70,11 @@ class Trainer:
         self._whole: Tensors | None = None
 
     @property
+    def averages(self) -> tuple[WeightAverage, ...]:
+        """The averages that are kept: `average`, and `short` where the settings have one."""
+        return (self.average,) if self.short is None else (self.average, self.short)
+
+    @property
     def seen(self) -> int:
         return self.step * self.config.training.batch_size
 
@@ -78,6 +86,7 @@ class Trainer:
             "bad_steps": self.bad_steps,
             "processes": self.world.size,
             "strategy": self.world.strategy,
+            "ema_half_life": self.average.share,
             **self.watch.facts(),
         }
 
@@ -98,11 +107,15 @@ class Trainer:
         if self.waits:
             if fine:
                 self.optimizer.step()
-                self.average.update(self.denoiser, settings.batch_size, self.seen)
+                self._follow()
             return
         self.optimizer.found_inf = (~fine).float()  # type: ignore[attr-defined]  # as torch's GradScaler does
         self.optimizer.step()
-        self.average.update(self.denoiser, settings.batch_size, self.seen, fine)
+        self._follow(fine)
+
+    def _follow(self, only_if: torch.Tensor | None = None) -> None:
+        for average in self.averages:
+            average.update(self.denoiser, self.config.training.batch_size, self.seen, only_if)
 
     def _gradient(self, draws: Draws) -> torch.Tensor:
         """Leave the batch's gradient in the parameters and return its mean loss; smaller pieces if memory runs out."""
@@ -214,7 +227,8 @@ class Trainer:
 
     def _tensors(self) -> Tensors:
         tensors = {f"raw.{name}": value for name, value in self.denoiser.network.state_dict().items()}
-        tensors |= {f"ema.{name}": value for name, value in self.average.state("network.").items()}
+        for prefix, average in zip(("ema.", "short."), self.averages, strict=False):
+            tensors |= {prefix + name: value for name, value in average.state("network.").items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
         tensors |= {f"best.{name}": value for name, value in (self.watch.best or {}).items()}
@@ -225,6 +239,8 @@ class Trainer:
         self.watch.restore(facts or {}, _part(tensors, "best."))
         _fill(dict(self.denoiser.network.state_dict()), _part(tensors, "raw."))
         _fill(self.average.state("network."), _part(tensors, "ema."))
+        if self.short is not None:  # a state from before there were two: the shorter one begins where the other is
+            _fill(self.short.state("network."), _part(tensors, "short.") or _part(tensors, "ema."))
         parameters = list(self.denoiser.parameters())
         moments: dict[int, dict[str, torch.Tensor]] = {}
         for name, value in _part(tensors, "optimizer.").items():
