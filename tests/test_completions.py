@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import runpy
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -44,30 +46,111 @@ CASES = [
     ("config show --set model.ch", {"model.channels="}),
     ("train --budg", {"--budget"}),
     ("train --color a", {"auto", "always"}),
+    ("train --data fashion", {"fashion-mnist"}),
+    ("train --track m", {"mlflow"}),
     ("sample --sampler dpm++3", {"dpm++3m"}),
-    ("train --out fold", {"folder with spaces"}),
+    ("sample --format pa", {"parquet"}),
     ("config list x", set()),
+    ("sample my", {"my run"}),
+    ("runs show wa", {"waves"}),
+    ("evaluate --fake wa", {"waves"}),
+    ("sample waves --class ", {"down", "up"}),
+    ("explain runs/waves --rival u", {"up"}),
+    ("sample 'my run' --class t", {"top"}),
+    ("sample 'my run' --count 3 --class ", {"top", "bottom"}),
+    ("sample people --class ", set()),
+    ("sample nothing --class ", set()),
 ]
+"""What is typed after `synthgen`, and what is offered for its last word."""
+
+
+@pytest.fixture(scope="module")
+def place(
+    tiny_run: Path,
+    series_run: Path,
+    table_run: Path,
+    generated: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A folder with runs in it, and with the scripts."""
+    folder = tmp_path_factory.mktemp("place")
+    (folder / "runs").mkdir()
+    (folder / "runs" / "no run").mkdir()
+    (folder / "folder with spaces").mkdir()
+    for name, run in (("my run", tiny_run), ("waves", series_run), ("people", table_run)):
+        (folder / "runs" / name).symlink_to(run)
+    (folder / "scripts").mkdir()
+    for name, text in generated.items():
+        (folder / "scripts" / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def asked(command: list[str], place: Path) -> list[set[str]]:
+    """What a shell's script printed for each case, which it ends with a line `==`."""
+    done = subprocess.run(command, capture_output=True, text=True, cwd=place, timeout=60)
+    assert done.returncode == 0, done.stderr
+    *answers, rest = done.stdout.replace("\r", "").split("==\n")
+    assert (len(answers), rest) == (len(CASES), ""), done.stdout + done.stderr
+    return [set(filter(None, answer.splitlines())) for answer in answers]
+
+
+@pytest.fixture(scope="module")
+def bash(place: Path) -> list[set[str]]:
+    lines = ["source scripts/synthgen.bash"]
+    for line, _ in CASES:
+        words = [*re.findall(r"'[^']*'|\S+", line), *[""] * line.endswith(" ")]  # with their quotes, as bash has them
+        array = shlex.join(["synthgen", *words])
+        lines.append(f"COMP_WORDS=({array}); COMP_CWORD={len(words)}; COMPREPLY=(); _synthgen")
+        lines.append("printf '%s\\n' \"${COMPREPLY[@]}\" ==")
+    return asked(["bash", "-c", "\n".join(lines)], place)
+
+
+@pytest.fixture(scope="module")
+def fish(place: Path) -> list[set[str]]:
+    lines = ["source scripts/synthgen.fish"]
+    for line, _ in CASES:
+        lines += [f"complete -C {shlex.quote('synthgen ' + line)} | string replace -r '\\t.*' ''", "echo =="]
+    return asked(["fish", "--no-config", "-c", "\n".join(lines)], place)
+
+
+ZSH = """
+zmodload zsh/zpty
+zpty shell zsh -f -i
+ask () {
+    local text found=
+    zpty -w -n shell "$1"
+    until [[ $found == *$'\\n=='* ]]; do zpty -r shell text || return 1; found+=$text; done
+    for text in ${(f)found}; do [[ $text == '<<'*'>>'* ]] && print -r -- ${${text#*<<}%%>>*}; done
+    print '=='
+}
+zpty -w shell 'PROMPT=; unsetopt beep prompt_sp; LISTMAX=1000; fpath=(scripts $fpath)'
+zpty -w shell 'autoload -Uz compinit; compinit -u -D'
+zpty -w shell 'compadd () {
+    if [[ ${@[1,(i)(-|--)]} == *-(O|A|D)\\ * ]]; then builtin compadd "$@"; return; fi
+    local -a hits; builtin compadd -A hits "$@"; print -l -- "" "<<"${^hits}">>"; builtin compadd "$@"; }'
+zpty -w shell 'complete () { zle complete-word; print -l -- "" "="="="; BUFFER=; }; zle -N complete'
+zpty -w shell 'bindkey "^I" complete'
+"""
+"""A zsh in a terminal of its own, in which TAB completes, prints what matched and a line `==`, and clears the line."""
+
+
+@pytest.fixture(scope="module")
+def zsh(place: Path) -> list[set[str]]:
+    keys = [f"ask {shlex.quote('synthgen ' + line)}$'\\t'" for line, _ in CASES]
+    return asked(["zsh", "-f", "-c", ZSH + "\n".join(keys)], place)
+
+
+@pytest.mark.parametrize("case", range(len(CASES)), ids=[line for line, _ in CASES])
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_what_is_offered(shell: str, case: int, request: pytest.FixtureRequest) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"needs {shell}")
+    offered = {name.replace("\\", "") for name in request.getfixturevalue(shell)[case]}
+    assert offered == CASES[case][1]
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-@pytest.mark.parametrize(("line", "expected"), CASES)
-def test_bash(line: str, expected: set[str], generated: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "folder with spaces").mkdir()
-    words = ["synthgen", *line.split(" ")]
-    array = " ".join(f"'{word}'" for word in words)
-    script = (
-        f"{generated['synthgen.bash']}\nCOMP_WORDS=({array}); COMP_CWORD={len(words) - 1}\n"
-        "_synthgen; printf '%s\\n' \"${COMPREPLY[@]}\""
-    )
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
-    assert set(filter(None, done.stdout.splitlines())) == expected
-
-
-@pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish")
-@pytest.mark.parametrize(("line", "expected"), [case for case in CASES if "spaces" not in str(case)])
-def test_fish(line: str, expected: set[str], generated: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "synthgen.fish").write_text(generated["synthgen.fish"], encoding="utf-8")
-    script = f"source synthgen.fish; complete -C 'synthgen {line}'"
-    done = subprocess.run(["fish", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=True)
-    assert {found.partition("\t")[0] for found in done.stdout.splitlines()} == expected
+def test_bash_offers_paths(place: Path) -> None:
+    script = "source scripts/synthgen.bash; COMP_WORDS=(synthgen train --out fold); COMP_CWORD=3; _synthgen"
+    done = subprocess.run(["bash", "-c", script + "; echo $COMPREPLY"], capture_output=True, text=True, cwd=place)
+    assert done.stdout == "folder with spaces\n"
