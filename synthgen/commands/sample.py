@@ -19,9 +19,10 @@ from synthgen.commands.options import (
     RunArgument,
     SeedOption,
 )
-from synthgen.commands.sample_choices import Format, Quality, Sampler, refuse_foreign
+from synthgen.commands.sample_choices import Compile, Format, Quality, Sampler, refuse_foreign
+from synthgen.commands.sample_compile import with_compilation
 from synthgen.commands.sample_images import make_folder, make_shards, note_quality, show_plan
-from synthgen.commands.sample_request import read_interval, read_request
+from synthgen.commands.sample_request import read_interval, read_levels, read_request
 from synthgen.commands.sample_series import SeriesFlags, sample_series
 from synthgen.commands.sample_tables import TableFlags, sample_table
 from synthgen.console import command_console
@@ -101,6 +102,10 @@ def sample(
     steps: Annotated[
         int | None, typer.Option("--steps", metavar="N", help="Sampler steps; rows: network calls, one per column.")
     ] = None,
+    noise_levels: Annotated[
+        str | None,
+        typer.Option("--noise-levels", metavar="LIST", help="Images: sigma/alpha at each step, e.g. 80,0.8."),
+    ] = None,
     eta: Annotated[float | None, typer.Option("--eta", metavar="X", help="Fresh noise of ddim, 0 to 1.")] = None,
     guidance_scale: Annotated[
         float | None,
@@ -117,6 +122,10 @@ def sample(
     quality: Annotated[
         Quality | None,
         typer.Option("--quality", help="Images: a setting of the sampler card, in place of --sampler and --steps."),
+    ] = None,
+    compile_: Annotated[
+        Compile | None,
+        typer.Option("--compile", help="Images: compile the network [default: auto, where that saves time]."),
     ] = None,
     temperature: Annotated[
         float | None, typer.Option("--temperature", metavar="X", help="Rows: below 1, likelier values only.")
@@ -151,11 +160,13 @@ def sample(
             "--start": start,
             "--escape-formulas": escape_formulas,
             "--sampler": sampler,
+            "--noise-levels": noise_levels,
             "--eta": eta,
             "--guidance-scale": guidance_scale,
             "--guidance-interval": guidance_interval,
             "--autoguidance": autoguidance,
             "--quality": quality,
+            "--compile": compile_,
             "--temperature": temperature,
         }
         modality = modality_of(checkpoint)
@@ -226,12 +237,15 @@ def sample(
             steps=steps,
             eta=eta,
             guidance_scale=guidance_scale,
+            noise_levels=read_levels(noise_levels),
             guidance_interval=read_interval(guidance_interval),
             autoguidance=autoguidance,
             quality=quality.value if quality else None,
         )
         if quality:
             note_quality(console, model, quality.value)
+        mode = compile_.value if compile_ else None
+        recipe = with_compilation(console, model, recipe, request, mode, force=force, dry_run=dry_run)
         total = request.shard_count(model, recipe)
         plan = plan_samples(
             model, request.count, labels=class_, seed=seed, recipe=recipe, format=request.format, shards=total

@@ -40,15 +40,25 @@ class Quality(str, Enum):
     best = "best"
 
 
+class Compile(str, Enum):
+    """When to compile; a test keeps this list equal to `synthgen.generation.compiling.MODES`."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
+
+
 _PICTURES, _ROWS, _SERIES = "images", "tables", "series"
 _OWNERS = {
     "--class": (_PICTURES, _SERIES),
     "--sampler": (_PICTURES, _SERIES),
+    "--noise-levels": (_PICTURES,),
     "--eta": (_PICTURES, _SERIES),
     "--guidance-scale": (_PICTURES, _SERIES),
     "--guidance-interval": (_PICTURES,),
     "--autoguidance": (_PICTURES,),
     "--quality": (_PICTURES,),
+    "--compile": (_PICTURES,),
     "--where": (_ROWS, _SERIES),
     "--complete": (_ROWS, _SERIES),
     "--draws": (_ROWS, _SERIES),

@@ -51,7 +51,7 @@ def note_quality(console: Console, model: Model, quality: str) -> None:
 def show_plan(console: Console, model: Model, plan: SamplePlan, request: Request) -> None:
     from synthgen.generation.folder import estimated_bytes
 
-    calls = model.engine(plan.recipe).network_calls
+    calls, levels = model.engine(plan.recipe).network_calls, plan.recipe.noise_levels
     classes = [model.class_names[label] for label in plan.labels] or list(model.class_names)
     document = {
         "out": request.out,
@@ -67,6 +67,7 @@ def show_plan(console: Console, model: Model, plan: SamplePlan, request: Request
         ("samples", f"{plan.count:,}"),
         ("classes", ", ".join(classes) or "none (unconditional)"),
         ("sampler", f"{plan.recipe.sampler}, {plan.recipe.steps} steps, {calls} network calls a sample"),
+        *([("noise levels", ", ".join(f"{level:.4g}" for level in levels))] if levels else []),
         ("guidance", _guidance(plan.recipe)),
         ("seed", plan.seed),
         ("format", plan.format),

@@ -103,3 +103,13 @@ def read_interval(text: str | None) -> tuple[float, float] | None:
     except ValueError as error:
         raise UsageError(f"--guidance-interval is LOW,HIGH, such as 0.2,5, not '{text}'") from error
     return low, high
+
+
+def read_levels(text: str | None) -> tuple[float, ...] | None:
+    """The numbers in `--noise-levels LIST`; whether they can be levels, the schedule says. Raises UsageError."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--noise-levels is a list of numbers, such as 80,0.8, not '{text}'") from error

@@ -31,38 +31,60 @@ Block = tuple[torch.Tensor, torch.Tensor | None]
 """Standard normal noise (B, ...) and labels (B,) or None."""
 
 
+class LevelFitter:
+    """Trajectories of a few samples of one model, drawn once, to which the levels of any sampler can be fitted."""
+
+    def __init__(self, denoiser: Denoiser, blocks: Iterable[Block], fine_steps: int = FINE_STEPS) -> None:
+        """denoiser: on the device of the blocks. blocks: a hundred samples are enough; each is drawn with
+        2 fine_steps - 1 network calls.
+        """
+        self.denoiser, self._blocks = denoiser, list(blocks)
+        self._fine = denoiser.schedule.levels(fine_steps)
+        self._inner, self._ends = _trajectories(denoiser, self._fine, self._blocks)
+        self._costs: dict[str, Costs] = {}
+
+    def fit(self, sampler: str, steps: int) -> tuple[float, ...]:
+        """sigma/alpha of each of `steps` steps of `sampler`, falling, to be given as noise levels of a recipe.
+
+        The cost of a step from level i to j is what it adds to the error of the sample: the distance of its result
+        from the trajectory at j, times d / sqrt(d^2 + s_j^2), the factor by which the flow of Gaussian data of
+        deviation d takes a difference at noise s_j to the end. For a multistep sampler a state is the pair of the last
+        two levels. Errors of several steps need not add up: when the schedule's own levels end nearer to the
+        trajectories, they are returned.
+
+        Raises: UsageError for a sampler that draws noise or corrects itself, and for steps that are not between 2 and
+            the fine ones.
+        """
+        last = len(self._fine.times)
+        if sampler not in FITTED:
+            raise UsageError(f"noise levels can be fitted for {', '.join(FITTED)}, not for '{sampler}'")
+        if not 2 <= steps <= last:
+            raise UsageError(f"noise levels can be fitted for 2 to {last} steps, not for {steps}")
+        if sampler not in self._costs:
+            self._costs[sampler] = _costs(self._fine, self._inner, sampler, self.denoiser.sigma_data)
+        path = _shortest(steps, last, self._costs[sampler])
+        schedule = self.denoiser.schedule
+        fitted = schedule.at((self._fine.sigmas[:-1] / self._fine.alphas[:-1])[path])
+        nearest = min((fitted, schedule.levels(steps)), key=lambda levels: self._distance(sampler, levels))
+        return tuple((nearest.sigmas[:-1] / nearest.alphas[:-1]).tolist())
+
+    @torch.inference_mode()
+    def _distance(self, sampler: str, levels: Levels) -> float:
+        """How far from the ends of the trajectories the sampler ends, as a sum of squares."""
+        table = build_table(sampler, levels.alphas, levels.sigmas)
+        total = 0.0
+        for (noise, labels), end in zip(self._blocks, self._ends, strict=True):
+            denoise = _at(self.denoiser, levels, labels, noise.device)
+            made = run_table(table, denoise, float(levels.sigmas[0]) * noise, _none)
+            total += float((made - end).square().sum())
+        return total
+
+
 def fit_noise_levels(
-    denoiser: Denoiser,
-    blocks: Iterable[Block],
-    *,
-    sampler: str = "dpm++2m",
-    steps: int = 6,
-    fine_steps: int = FINE_STEPS,
+    denoiser: Denoiser, blocks: Iterable[Block], *, sampler: str, steps: int, fine_steps: int = FINE_STEPS
 ) -> tuple[float, ...]:
-    """sigma/alpha of each of `steps` steps of `sampler`, falling, to be given as noise levels of a recipe.
-
-    The costs of a step from level i to j are what it adds to the error of the sample: the distance of its result from
-    the trajectory at j, times d / sqrt(d^2 + s_j^2), the factor by which the flow of Gaussian data of deviation d takes
-    a difference at noise s_j to the end. For a multistep sampler a state is the pair of the last two levels. Errors of
-    several steps need not add up: when the schedule's own levels end nearer to the trajectories, they are returned.
-
-    Args:
-        denoiser: on the device of the blocks. blocks: a hundred samples are enough; they are drawn with
-            2 fine_steps - 1 network calls each.
-    Raises: UsageError for a sampler that draws noise or corrects itself, and for steps that are not between 2 and
-        fine_steps.
-    """
-    if sampler not in FITTED:
-        raise UsageError(f"noise levels can be fitted for {', '.join(FITTED)}, not for '{sampler}'")
-    if not 2 <= steps <= fine_steps:
-        raise UsageError(f"noise levels can be fitted for 2 to {fine_steps} steps, not for {steps}")
-    blocks, fine = list(blocks), denoiser.schedule.levels(fine_steps)
-    inner, ends = _trajectories(denoiser, fine, blocks)
-    path = _shortest(steps, fine_steps, _costs(fine, inner, sampler, denoiser.sigma_data))
-    fitted = denoiser.schedule.at((fine.sigmas[:-1] / fine.alphas[:-1])[path])
-    plain = denoiser.schedule.levels(steps)
-    nearest = min((fitted, plain), key=lambda levels: _distance(denoiser, sampler, levels, blocks, ends))
-    return tuple((nearest.sigmas[:-1] / nearest.alphas[:-1]).tolist())
+    """`LevelFitter.fit` for one sampler with one number of steps."""
+    return LevelFitter(denoiser, blocks, fine_steps).fit(sampler, steps)
 
 
 @torch.inference_mode()
@@ -77,19 +99,6 @@ def _trajectories(denoiser: Denoiser, levels: Levels, blocks: Iterable[Block]) -
         total += (kept @ kept.T).cpu().numpy()
         entries += noise.numel()
     return total / max(1, entries), ends
-
-
-@torch.inference_mode()
-def _distance(
-    denoiser: Denoiser, sampler: str, levels: Levels, blocks: Iterable[Block], ends: Iterable[torch.Tensor]
-) -> float:
-    """How far from `ends` the sampler ends, as a sum of squares."""
-    table = build_table(sampler, levels.alphas, levels.sigmas)
-    total = 0.0
-    for (noise, labels), end in zip(blocks, ends, strict=True):
-        made = run_table(table, _at(denoiser, levels, labels, noise.device), float(levels.sigmas[0]) * noise, _none)
-        total += float((made - end).square().sum())
-    return total
 
 
 def _trajectory(table: SamplerTable, denoise: Denoise, x: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ from synthgen.checkpoints import Header, Tensors, load_checkpoint
 from synthgen.config.schema import Config
 from synthgen.data.dataset import ImageCodec
 from synthgen.diffusion.denoiser import Denoiser
+from synthgen.diffusion.timesteps import sampling_levels
 from synthgen.errors import StoppedError, SynthgenError, UsageError, nearest
 from synthgen.generation.building import build_denoiser, recipe_of_quality, recipe_with
 from synthgen.generation.engine import Engine, Recipe
@@ -28,6 +29,7 @@ from synthgen.stopping import ShouldStop, never_stop
 
 if TYPE_CHECKING:
     from synthgen.diffusion.schedule import NoiseSchedule
+    from synthgen.explain.images.run import Explanation
     from synthgen.generation.series.model import SeriesModel
     from synthgen.generation.tables.model import TableModel
 
@@ -104,6 +106,8 @@ class Model:
         if quality is not None:
             given = recipe_of_quality(self.header, str(self.path), quality, given)
         recipe = recipe_with(self.config, given if block_size is None else {**given, "block_size": block_size})
+        if recipe.noise_levels:
+            sampling_levels(self.schedule, recipe.sampler, recipe.steps, recipe.noise_levels)
         if recipe.guidance_scale != 1.0 and not self.class_names and recipe.autoguidance is None:
             raise UsageError(
                 "this model is unconditional: there is no label to guide towards",
@@ -200,6 +204,31 @@ class Model:
                 if should_stop() and done < count:
                     raise StoppedError(f"stopped after {done:,} of {count:,} samples")
         return images
+
+    def explain(
+        self,
+        images: np.ndarray | None = None,
+        *,
+        methods: Sequence[str] | None = None,
+        labels: Sequence[int | str] = (),
+        rival: str | None = None,
+        samples: int = 8,
+        seed: int = 0,
+        should_stop: ShouldStop = never_stop,
+        reporter: Reporter | None = None,
+    ) -> Explanation:
+        """Why images came out as they did, or why this model reads given ones as it does; nothing is written.
+
+        images: uint8 (N, H, W, C); None: the first `samples` that `sample` makes. methods: of `synthgen explain`; None:
+        all that can be had. labels: their classes, in turn; none: those of the samples, or what the model finds
+        likeliest. rival: the class to compare with, or `none`; None: the nearest. The maps with their checks and
+        verdicts are in `attributions` of the result. Raises UsageError, StoppedError.
+        """
+        from synthgen.explain.images.run import Request, explain_images
+
+        chosen = None if methods is None else tuple(methods)
+        asked = Request(samples, tuple(labels), seed, methods=chosen, rival=rival)
+        return explain_images(self, asked, images=images, reporter=reporter, should_stop=should_stop)
 
     def trajectory(
         self,

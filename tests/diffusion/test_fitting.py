@@ -60,8 +60,8 @@ def test_where_nothing_is_gained_the_levels_stay_the_schedules_own(mixture) -> N
 def test_blocks_are_averaged(mixture) -> None:
     model = Exact(mixture, build_schedule("edm"))
     noise = torch.randn(12, 5, generator=torch.Generator().manual_seed(1))
-    whole = fit_noise_levels(model, [(noise, None)], steps=4, fine_steps=12)  # type: ignore[arg-type]
-    parts = fit_noise_levels(model, [(noise[:8], None), (noise[8:], None)], steps=4, fine_steps=12)  # type: ignore[arg-type]
+    whole = fit_noise_levels(model, [(noise, None)], sampler="euler", steps=4, fine_steps=12)  # type: ignore[arg-type]
+    parts = fit_noise_levels(model, [(noise[:8], None), (noise[8:], None)], sampler="euler", steps=4, fine_steps=12)  # type: ignore[arg-type]
     assert whole == parts
 
 
@@ -109,4 +109,4 @@ def test_the_path_is_the_cheapest_of_all() -> None:
 )
 def test_what_cannot_be_fitted_is_refused(mixture, change: dict[str, object], reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
-        fit_noise_levels(Exact(mixture, build_schedule("edm")), [], **change)  # type: ignore[arg-type]
+        fit_noise_levels(Exact(mixture, build_schedule("edm")), [], **{"sampler": "euler", "steps": 6, **change})  # type: ignore[arg-type]

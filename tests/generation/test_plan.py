@@ -65,6 +65,19 @@ def test_a_plan_comes_back_from_json() -> None:
             plan_from_dict({**plan.to_dict(), **change})
 
 
+def test_noise_levels_of_a_manifest_are_read_with_limits() -> None:
+    """Manifests from before there were any stay valid."""
+    plan = plan_of(77)
+    chosen = replace(plan, recipe=replace(plan.recipe, steps=2, noise_levels=(80.0, 0.8)))
+    values = json.loads(json.dumps(chosen.to_dict()))
+    assert plan_from_dict(values) == chosen
+    old = {name: value for name, value in plan.to_dict()["recipe"].items() if name != "noise_levels"}
+    assert plan_from_dict({**plan.to_dict(), "recipe": old}) == plan
+    for levels in ([0.8, 80], [80.0], [80, 0], [80, "x"], [80, float("nan")], "80", {"a": 1}, [1e9, 1]):
+        with pytest.raises(SynthgenError, match="cannot be read"):
+            plan_from_dict({**values, "recipe": {**values["recipe"], "noise_levels": levels}})
+
+
 def test_what_differs_is_named() -> None:
     plan = plan_of(77, 2)
     other = replace(plan, seed=9, versions={"torch": "3"}, recipe=replace(plan.recipe, steps=50))

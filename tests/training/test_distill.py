@@ -187,4 +187,4 @@ def test_noise_levels_belong_to_a_number_of_steps(distilled: Path) -> None:
     assert (chosen.steps, chosen.noise_levels) == (3, (80.0, 2.0, 0.3))
     assert model.engine(chosen).table.sigmas.tolist() == [80.0, 2.0, 0.3, 0.0]
     with pytest.raises(UsageError, match="3 noise levels were given for 2 steps"):
-        model.engine(model.recipe(steps=2, noise_levels=[80.0, 2.0, 0.3]))
+        model.recipe(steps=2, noise_levels=[80.0, 2.0, 0.3])
