@@ -22,7 +22,7 @@ from synthgen.evaluation.sampler_card import FACTORS, Card, Setting, describe, f
 from synthgen.evaluation.sampler_card_judge import Judge
 from synthgen.evaluation.sampler_card_settings import COUNT, FIRST_SHARE, REPEATS, expected_calls
 from synthgen.generation.building import recipe_with
-from synthgen.generation.engine import Engine
+from synthgen.generation.engine import Recipe
 from synthgen.generation.model import Model
 from synthgen.generation.numerics import numerics
 from synthgen.reporting import NullReporter, Progress, Reporter
@@ -41,7 +41,8 @@ class Trial:
     """One setting and what was drawn with it so far, by seed."""
 
     sampling: SamplingConfig
-    engine: Engine
+    recipe: Recipe
+    calls: int
     drawn: dict[int, Features] = field(default_factory=dict)
     hits: list[np.ndarray] = field(default_factory=list)
     seconds: float = 0.0
@@ -50,10 +51,6 @@ class Trial:
     @property
     def name(self) -> str:
         return describe(self.sampling)
-
-    @property
-    def calls(self) -> int:
-        return self.engine.network_calls
 
     def held(self, seed: int) -> int:
         return len(self.drawn[seed]) if seed in self.drawn else 0
@@ -93,7 +90,12 @@ class Sweep:
             raise UsageError(f"a card needs 2 samples, 1 seed and 1 setting or more, not {count}, {repeats}")
         self.model, self.judge, self.count, self.repeats, self.seed = model, judge, count, repeats, seed
         self.deadline, self.reporter, self.should_stop = deadline, reporter or NullReporter(), should_stop
-        self.trials = [Trial(one, model.engine(recipe_with(model.config, fields_of(one)))) for one in settings]
+        self.trials = [self._trial(one) for one in settings]
+
+    def _trial(self, sampling: SamplingConfig) -> Trial:
+        """Engines have weights of their own: they are built when something is drawn, and the model keeps only a few."""
+        recipe = recipe_with(self.model.config, fields_of(sampling))
+        return Trial(sampling, recipe, self.model.engine(recipe).network_calls)
 
     def run(self) -> Card:
         """Measure everything, with fewer seeds where time runs out. Raises StoppedError, OutOfTimeError."""
@@ -135,8 +137,9 @@ class Sweep:
         """Draw samples held(seed) ... count - 1 of one trial; the network calls that took."""
         start = trial.held(seed)
         parts: list[np.ndarray] = []
+        engine = self.model.engine(trial.recipe)
         drawn, before = start, time.perf_counter()
-        blocks = trial.engine.span(start, count, self.judge.labels_of, seed)
+        blocks = engine.span(start, count, self.judge.labels_of, seed)
         for part in blocks:
             parts.append(part)
             drawn += len(part)

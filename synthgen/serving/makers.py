@@ -47,7 +47,8 @@ class ImageMaker:
         self.model = model
 
     def _arguments(self, wish: ImageWish) -> dict[str, Any]:
-        return {"sampler": wish.sampler, "steps": wish.steps, "guidance_scale": wish.guidance_scale}
+        asked = {"sampler": wish.sampler, "steps": wish.steps, "guidance_scale": wish.guidance_scale}
+        return {**asked, "quality": wish.quality}
 
     def check(self, wish: Wish) -> None:
         wish = cast("ImageWish", wish)

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from synthgen.evaluation.sampler_card import Quality
+
 Label = Annotated[str, Field(max_length=200)] | Annotated[int, Field(ge=0, lt=2**31)]
 
 
@@ -30,6 +32,9 @@ class ImageWish(Wish):
     ] = None
     sampler: Annotated[str | None, Field(max_length=40, description="null: the model's own")] = None
     guidance_scale: Annotated[float | None, Field(ge=0, le=100, description="1: off; null: the model's own")] = None
+    quality: Annotated[
+        Quality | None, Field(description="a setting of the model's sampler card, in place of sampler and steps")
+    ] = None
     format: Annotated[Literal["png", "npz"], Field(description="png: JSON with a list of base64 PNGs")] = "png"
 
 

@@ -239,3 +239,21 @@ def test_numbers_in_json_keep_their_digits() -> None:
     assert found["c"] == [1, None, 2**53 + 1, 3, 4]
     assert found["d"][0].startswith("2020-01-01T00:00:00")
     assert found["d"][4] is None
+
+
+def test_quality_is_a_setting_of_the_sampler_card(ask: Ask, tiny_run: Path, tmp_path: Path) -> None:
+    from synthgen.checkpoints import put_card
+    from synthgen.runs import resolve_run
+    from tests.evaluation.test_sampler_card import card, setting
+
+    refused = ask("POST", "/generate", json={"quality": "fast"})
+    assert refused.status_code == 422 and "no sampler card" in refused.json()["detail"]
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(resolve_run(tiny_run).read_bytes())
+    put_card(path, card(setting(3, 1.0), setting(9, 0.1)).model_dump(mode="json"))
+    model = synthgen.load(path, device="cpu")
+    answer = asker(model)("POST", "/generate", json={"count": 2, "seed": 5, "quality": "best"})
+    images = model.sample(2, seed=5, sampler="dpm++2m", steps=9)
+    assert [base64.b64decode(one) for one in answer.json()["images"]] == [png_bytes(image) for image in images]
+    both = asker(model)("POST", "/generate", json={"quality": "best", "steps": 3})
+    assert both.status_code == 422 and "whole setting" in both.json()["detail"]
