@@ -65,7 +65,7 @@ app.command(
 app.command(short_help="Measure how close synthetic images are to real ones.")(evaluate.evaluate)
 app.command(short_help="Find out whether synthetic images help a classifier.")(augment_classifier.augment_classifier)
 app.command(short_help="Show how samples came to be.")(explain.explain)
-app.command(short_help="Write a model for diffusers or as one file.")(export.export)
+app.command(short_help="Write a model or samples for other programs.")(export.export)
 app.command(short_help="Serve a model over HTTP.")(serve.serve)
 app.command(short_help="Show a run in the browser.")(dashboard.dashboard)
 app.add_typer(runs.app, name="runs")

@@ -81,6 +81,20 @@ def atomic_write(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def put_folder(building: Path, place: Path) -> None:
+    """Move finished files to their place; what was there goes only now. The folder itself stays if it is there."""
+    if place.is_file():
+        place.unlink()
+    place.mkdir(exist_ok=True)
+    for old in place.iterdir():
+        if old.is_dir() and not old.is_symlink():
+            shutil.rmtree(old)
+        else:
+            old.unlink()
+    for new in building.iterdir():
+        new.rename(place / new.name)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Delete what `atomic_write` had half written below `folder` when its process was killed.
 

@@ -105,6 +105,7 @@ def explain(
     samples: int = 8,
     labels: Sequence[int | str] = (),
     rival: str | None = None,
+    images: Sequence[str] = (),
     rows: str | Path | None = None,
     data: str | Path | None = None,
     test: str | Path | None = None,
@@ -118,9 +119,9 @@ def explain(
 ) -> Explanation | TableExplanation | SeriesExplanation:
     """Write how samples came to be to the folder `out`: page, numbers, arrays; of images pictures too.
 
-    labels: classes of images and series. rival: of series, the class to compare with. rows, data, test, target, count:
-    for tables and series, as the flags of `synthgen explain` (target: tables only). methods: by default `trajectory`
-    for images, all for the others. Raises UsageError.
+    labels: classes of images and series. rival: of these, the class to compare with. images: files to explain instead
+    of samples. data: what was trained on. rows, test, target, count: for tables and series, as the flags of `synthgen
+    explain` (target: tables only). methods: by default all. Raises UsageError.
     """
     model = load(run, device=device) if isinstance(run, (str, Path)) else run
     mine, train, held_out = (None if one is None else str(one) for one in (rows, data, test))
@@ -128,7 +129,7 @@ def explain(
     if isinstance(model, Model):
         from synthgen.explain.images.run import Request, explain_to_folder
 
-        asked = Request(samples=samples, labels=tuple(labels), seed=seed, methods=chosen or ("trajectory",))
+        asked = Request(samples, tuple(labels), seed, methods=chosen, rival=rival, images=tuple(images), data=train)
         return explain_to_folder(model, Path(out), asked, force=force, reporter=reporter)
     if model.modality == "series":
         from synthgen.explain.series.run import SeriesRequest, explain_series_to_folder
@@ -151,19 +152,37 @@ def export(
     *,
     format: str = "diffusers",
     dtype: str | None = None,
+    metrics: str | Path | dict[str, Any] | None = None,
+    aot: bool = False,
     sampler: str | None = None,
     steps: int | None = None,
     device: str = "auto",
     force: bool = False,
     reporter: Reporter | None = None,
 ) -> ExportResult:
-    """Write a model for others (`diffusers` or `safetensors`), load it back and compare its samples.
+    """Write a model for others, load it back and compare its samples.
 
-    dtype: of safetensors, what weights are rounded to: fp32, fp16 or bf16. sampler, steps: how the export samples
-    unless told otherwise; by default as the model does.
+    format: diffusers, safetensors, hub, onnx or torch-export. dtype: of safetensors and hub, what weights are rounded
+    to: fp32, fp16 or bf16. metrics: of hub, the result of `synthgen.evaluate` as a dict, or a file with what
+    `synthgen evaluate --json` said. aot: of torch-export, compile too. sampler, steps: how the export samples unless
+    told otherwise; by default as the model does.
     """
     from synthgen.export.exporting import export_model
+    from synthgen.export.quality import read_metrics
+
+    if isinstance(metrics, (str, Path)):
+        metrics = read_metrics(Path(metrics))
 
     model: Any = load(run, device=device) if isinstance(run, (str, Path)) else run
     recipe = model.recipe(**({} if sampler is None else {"sampler": sampler}), steps=steps)
-    return export_model(model, Path(out), format=format, recipe=recipe, dtype=dtype, force=force, reporter=reporter)
+    return export_model(
+        model,
+        Path(out),
+        format=format,
+        recipe=recipe,
+        dtype=dtype,
+        metrics=metrics,
+        aot=aot,
+        force=force,
+        reporter=reporter,
+    )

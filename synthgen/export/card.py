@@ -6,20 +6,29 @@ from pathlib import Path
 from typing import Any
 
 from synthgen.config.modalities import UNITS
-from synthgen.generation.card import code, plain, table
+from synthgen.export.quality import model_index, quality
+from synthgen.generation.card import code, plain, quoted, table
 
 MODEL_CARD_LICENCE = "The weights carry no licence of their own; whoever trained them decides."
 
 
-def model_card(header: dict[str, Any], recipe: Any, usage: str, *, library: str, limits: tuple[str, ...] = ()) -> str:
+def model_card(
+    header: dict[str, Any],
+    recipe: Any,
+    usage: str,
+    *,
+    library: str,
+    limits: tuple[str, ...] = (),
+    metrics: dict[str, Any] | None = None,
+) -> str:
     """Markdown with the front matter of the Hugging Face hub.
 
     header: of the checkpoint. recipe: of its modality. usage: Markdown that shows how to sample. library: `diffusers`
-    or `synthgen`. limits: sentences on what this export cannot do.
+    or another. limits: sentences on what this export cannot do. metrics: see `synthgen.export.quality.read_metrics`.
     """
     licence = plain(header["data"].get("licence") or "not stated")
     parts = [
-        *_head(header, library),
+        *_head(header, library, metrics),
         "## Use",
         "",
         usage.strip(),
@@ -29,7 +38,11 @@ def model_card(header: dict[str, Any], recipe: Any, usage: str, *, library: str,
         *table("Sampler", _recipe_rows(recipe)),
         "## Quality",
         "",
-        *_quality(header.get("sampler_card")),
+        *quality(header, metrics),
+        "",
+        "## Intended use",
+        "",
+        _INTENDED[modality(header)],
         "",
         "## Limits",
         "",
@@ -48,7 +61,9 @@ def modality(header: dict[str, Any]) -> str:
     return str(header.get("modality", "images"))
 
 
-def _head(header: dict[str, Any], library: str) -> list[str]:
+def _head(header: dict[str, Any], library: str, metrics: dict[str, Any] | None) -> list[str]:
+    name = _data_name(header)
+    hub_name = _ON_THE_HUB.get(name)
     kind = "A class-conditional" if header.get("class_names") else "An unconditional"
     return [
         "---",
@@ -56,6 +71,9 @@ def _head(header: dict[str, Any], library: str) -> list[str]:
         *(["pipeline_tag: unconditional-image-generation"] if modality(header) == "images" else []),
         "tags: [diffusion, synthetic-data, synthgen]",
         "license: other",
+        f"license_name: {quoted('see the card')}",
+        *([f"datasets: [{hub_name}]"] if hub_name else []),
+        *(model_index(name, hub_name or name, metrics) if metrics and modality(header) == "images" else []),
         "---",
         "",
         f"# {kind if modality(header) == 'images' else 'A'} diffusion model of {plain(_data_name(header))}",
@@ -81,6 +99,24 @@ def _data_name(header: dict[str, Any]) -> str:
     """The name of the data set, or of its folder or file without the place, which is nobody's business."""
     return Path(header["data"]["name"]).name
 
+
+_ON_THE_HUB = {
+    "mnist": "ylecun/mnist",
+    "mnist-mini": "ylecun/mnist",
+    "fashion-mnist": "zalando-datasets/fashion_mnist",
+    "cifar10": "uoft-cs/cifar10",
+}
+"""Data sets by what the hub calls them."""
+
+_INTENDED = {
+    "images": "Synthetic images like those it was trained on: for teaching, tests of programs, and studies of "
+    "generative models; as training data only where it was measured to help. Not for passing samples off as "
+    "photographs or scans of anything.",
+    "tables": "Rows like those it was trained on: for tests of programs, teaching and sharing where the rows "
+    "themselves cannot go, after their privacy was measured. Not for decisions about people.",
+    "series": "Sequences like those it was trained on: for tests of programs, teaching, completion and forecasts with "
+    "their intervals checked on later data. Not for decisions that nobody checks.",
+}
 
 _LIMITS = {
     "images": (
@@ -162,10 +198,3 @@ def _recipe_rows(recipe: Any) -> list[tuple[str, object]]:
         ("guidance scale", getattr(recipe, "guidance_scale", None)),
         ("temperature", getattr(recipe, "temperature", None)),
     ]
-
-
-def _quality(card: Any) -> list[str]:
-    """The measurements in the checkpoint's sampler card, if it has any."""
-    if not isinstance(card, dict) or not card:
-        return ["Not measured when this was exported. `synthgen evaluate` measures it."]
-    return ["| | |", "|---|---|", *(f"| {plain(name)} | {plain(value)} |" for name, value in card.items())]

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synthgen.errors import UsageError, nearest
+from synthgen.export.hub import write_hub
 from synthgen.export.job import Check, Job, Outcome, Samples
 from synthgen.export.weights import DTYPES, write_safetensors
 from synthgen.generation.model import Model
-from synthgen.outputs import MARKER, check_output, prepare_output
+from synthgen.outputs import MARKER, check_output, prepare_output, put_folder
 from synthgen.reporting import NullReporter, Reporter
 
 if TYPE_CHECKING:
@@ -26,19 +27,34 @@ def _diffusers(job: Job) -> Outcome:
     return write_diffusers(job)
 
 
+def _onnx(job: Job) -> Outcome:
+    from synthgen.export.onnx import write_onnx
+
+    return write_onnx(job)
+
+
+def _torch_export(job: Job) -> Outcome:
+    from synthgen.export.torch_export import write_torch_export
+
+    return write_torch_export(job)
+
+
 @dataclass(frozen=True)
 class _Format:
-    """write: makes the files in a job's folder. dtypes: whether weights may be rounded."""
+    """write: makes the files in a job's folder. options: of those that not every format has, the ones it takes."""
 
     write: Callable[[Job], Outcome]
     modalities: tuple[str, ...] = ("images",)
-    dtypes: bool = False
+    options: tuple[str, ...] = ()
 
 
 _ALL = ("images", "tables", "series")
 _FORMATS = {
     "diffusers": _Format(_diffusers),
-    "safetensors": _Format(write_safetensors, _ALL, dtypes=True),
+    "safetensors": _Format(write_safetensors, _ALL, ("dtype",)),
+    "hub": _Format(write_hub, _ALL, ("dtype", "metrics")),
+    "onnx": _Format(_onnx),
+    "torch-export": _Format(_torch_export, options=("aot",)),
 }
 FORMATS = tuple(_FORMATS)
 
@@ -91,36 +107,54 @@ class ExportResult:
         }
 
 
-def planned_scheduler(model: AnyModel, format: str, recipe: Any, dtype: str | None = None) -> str | None:
-    """The scheduler of diffusers that an export would have; None for a format without one.
+def check_request(
+    model: AnyModel, format: str, recipe: Any, *, dtype: str | None = None, metrics: object = None, aot: bool = False
+) -> str | None:
+    """Everything that can be refused before any work: the scheduler of diffusers that an export would have, or None.
 
-    Raises: UsageError for an unknown format or one that cannot hold the model, SynthgenError when diffusers cannot
-    represent the model.
+    Raises: UsageError for an unknown format, an option that it has not, one that cannot hold the model or a package
+    that is missing; SynthgenError when diffusers cannot represent the model.
     """
-    _check_request(model, format, dtype)
-    if format != "diffusers":
-        return None
-    from synthgen.export.folder import plan_for
-
-    assert isinstance(model, Model)
-    return plan_for(model, recipe).class_name
-
-
-def _check_request(model: AnyModel, format: str, dtype: str | None) -> None:
     if format not in _FORMATS:
         known = ", ".join(FORMATS)
         raise UsageError(f"unknown format '{format}'{nearest(format, FORMATS)}", f"known formats: {known}")
-    about, modality = _FORMATS[format], str(model.header.get("modality", "images"))
-    able = ", ".join(name for name, one in _FORMATS.items() if modality in one.modalities)
-    if modality not in about.modalities:
-        raise UsageError(f"{format} is a format for models of images, and this is one of {modality}", f"it has: {able}")
+    given = {"dtype": dtype is not None, "metrics": metrics is not None, "aot": aot}
+    for option in (name for name, there in given.items() if there and name not in _FORMATS[format].options):
+        able = ", ".join(name for name, one in _FORMATS.items() if option in one.options)
+        raise UsageError(f"--{option} is not for {format}", f"formats that take it: {able}")
     if dtype is not None and dtype not in DTYPES:
+        known = ", ".join(DTYPES)
+        raise UsageError(f"unknown dtype '{dtype}'{nearest(dtype, tuple(DTYPES))}", f"known dtypes: {known}")
+    modality = str(model.header.get("modality", "images"))
+    if modality not in _FORMATS[format].modalities:
+        able = ", ".join(name for name, one in _FORMATS.items() if modality in one.modalities)
         raise UsageError(
-            f"unknown dtype '{dtype}'{nearest(dtype, tuple(DTYPES))}", f"known dtypes: {', '.join(DTYPES)}"
+            f"{format} is a format for models of images, and this is one of {modality}", f"formats for it: {able}"
         )
-    if dtype is not None and not about.dtypes:
-        rounding = ", ".join(name for name, one in _FORMATS.items() if one.dtypes)
-        raise UsageError(f"--dtype is for weights of synthgen's own file, not for {format}", f"formats: {rounding}")
+    return _check_format(model, format, recipe, aot)
+
+
+def _check_format(model: AnyModel, format: str, recipe: Any, aot: bool) -> str | None:
+    """What the format itself has to say."""
+    if format == "diffusers":
+        from synthgen.export.folder import plan_for
+
+        assert isinstance(model, Model)
+        return plan_for(model, recipe).class_name
+    if format in ("onnx", "torch-export"):
+        from synthgen.export.graphs import SamplerGraph
+
+        assert isinstance(model, Model)
+        SamplerGraph(model.denoiser, model.codec, recipe)
+    if format == "onnx":
+        from synthgen.export.onnx import check_onnx
+
+        check_onnx()
+    if format == "torch-export":
+        from synthgen.export.torch_export import check_compiler
+
+        check_compiler(aot)
+    return None
 
 
 def export_model(
@@ -130,48 +164,38 @@ def export_model(
     format: str = "diffusers",
     recipe: Any = None,
     dtype: str | None = None,
+    metrics: dict[str, Any] | None = None,
+    aot: bool = False,
     force: bool = False,
     reporter: Reporter | None = None,
 ) -> ExportResult:
     """Write `model` to the folder `out` in `format` and verify it.
 
     Args:
-        format: `diffusers` (a folder that diffusers loads) or `safetensors` (synthgen's self-describing file).
+        format: `diffusers` (a folder that diffusers loads), `safetensors` (synthgen's self-describing file), `hub`
+            (that file, settings and a full card), `onnx` or `torch-export` (graphs of the network and the sampler).
         recipe: how the export samples unless told otherwise; by default as the model does.
         dtype: fp32, fp16 or bf16, in which synthgen's own file stores the weights; None: as they are. Where that rounds
             them the samples differ, and the result says how much.
+        metrics: for the card of `hub`, see `synthgen.export.quality.read_metrics`. aot: `torch-export` compiles too.
         force: replace an earlier result.
     Raises: UsageError for a wrong format or an existing `out`; SynthgenError when diffusers cannot represent the
         model, or the export does not reproduce its samples. Nothing is left at `out` then.
     """
     recipe = recipe or model.recipe()
-    planned_scheduler(model, format, recipe, dtype)
+    check_request(model, format, recipe, dtype=dtype, metrics=metrics, aot=aot)
     check_output(out, force=force)
     place = out.resolve()
     place.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}."))
     try:
         prepare_output(building)
-        job = Job(model, recipe, building, place.name, dtype, reporter or NullReporter())
+        job = Job(model, recipe, building, place.name, dtype, metrics, aot, reporter or NullReporter())
         outcome = _FORMATS[format].write(job)
-        _put(building, place)
+        put_folder(building, place)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return _result(out, format, job, outcome)
-
-
-def _put(building: Path, place: Path) -> None:
-    """Move the finished files to their place; what was there goes only now. The folder itself stays if it is there."""
-    if place.is_file():
-        place.unlink()
-    place.mkdir(exist_ok=True)
-    for old in place.iterdir():
-        if old.is_dir() and not old.is_symlink():
-            shutil.rmtree(old)
-        else:
-            old.unlink()
-    for new in building.iterdir():
-        new.rename(place / new.name)
 
 
 def _result(out: Path, format: str, job: Job, outcome: Outcome) -> ExportResult:

@@ -22,6 +22,7 @@ class Job:
 
     recipe: how the result samples unless told otherwise. folder: where the files are made. name: what the folder will
     be called, for the examples in its card. dtype: fp32, fp16 or bf16, in which weights are stored; None: as they are.
+    metrics: an evaluation's result, for the card. aot: compiled programs too.
     """
 
     model: AnyModel
@@ -29,6 +30,8 @@ class Job:
     folder: Path
     name: str
     dtype: str | None = None
+    metrics: dict[str, Any] | None = None
+    aot: bool = False
     reporter: Reporter = field(default_factory=NullReporter)
 
     @property

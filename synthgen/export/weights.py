@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -24,28 +25,48 @@ FILE = "model.safetensors"
 def write_safetensors(job: Job) -> Outcome:
     """The file and its card, loaded again and compared."""
     again = write_weights(job)
-    card = model_card(again.header, job.recipe, _usage(job), library="synthgen")
+    card = model_card(again.header, job.recipe, usage(job), library="synthgen")
     atomic_write(job.folder / "README.md", card.encode())
     return outcome(job, again)
 
 
-def write_weights(job: Job) -> AnyModel:
-    """Write the file and load it. Raises SynthgenError when the checkpoint changed since the model was loaded."""
+def write_weights(job: Job, public: bool = False) -> AnyModel:
+    """Write the file and load it. public: without the places of data on this machine, see `without_places`.
+
+    Raises SynthgenError when the checkpoint changed since the model was loaded.
+    """
     model, path = job.model, job.folder / FILE
     header, tensors = load_checkpoint(model.path)
     if header["sha256"] != model.sha256:
         raise SynthgenError(f"{model.path} changed while it was being exported", "export it again")
-    if job.dtype is None or stored_dtype(model, tensors) == job.dtype:
-        atomic_write(path, model.path.read_bytes())
+    shown = without_places(header) if public else header
+    rounded = job.dtype is not None and stored_dtype(model, tensors) != job.dtype
+    if rounded:
+        tensors, shown = in_dtype(model, shown, tensors, str(job.dtype))
+    if rounded or shown != header:
+        save_checkpoint(path, tensors, shown)
     else:
-        save_checkpoint(path, *in_dtype(model, header, tensors, job.dtype))
+        atomic_write(path, model.path.read_bytes())
     job.reporter.info("loading the file and drawing samples from it")
     return load(path, device=str(model.device))
 
 
+def without_places(header: Header) -> Header:
+    """The header without the places of data on the machine that trained: names of files and folders stay."""
+    config = {**header["config"], "data": {**header["config"]["data"]}}
+    config["data"]["source"] = _name(config["data"].get("source"))
+    if isinstance(config.get("distill"), dict):
+        config["distill"] = {**config["distill"], "teacher": _name(config["distill"].get("teacher"))}
+    return {**header, "config": config, "data": {**header["data"], "name": _name(header["data"]["name"])}}
+
+
+def _name(place: Any) -> Any:
+    return Path(place).name if isinstance(place, str) else place
+
+
 def outcome(job: Job, again: AnyModel) -> Outcome:
     """How far the samples of the written file are from the model's: not at all where it is a copy."""
-    return Outcome(compare_models(job.model, again, job.recipe, same=again.sha256 == job.model.sha256))
+    return Outcome(compare_models(job.model, again, job.recipe, same="weights" not in again.header))
 
 
 def stored_dtype(model: AnyModel, tensors: Tensors) -> str | None:
@@ -76,14 +97,11 @@ def _weights(model: AnyModel, tensors: Tensors) -> set[str]:
     return {name for name, _ in model.denoiser.network.named_parameters()} & tensors.keys()
 
 
-def _usage(job: Job) -> str:
+def usage(job: Job) -> str:
+    """Markdown that shows how to sample from the file."""
+    command, call = "--count 1000 --out samples.csv", "samples = model.sample(1000, seed=0)"
     if isinstance(job.model, Model):
-        command, call = f"synthgen sample {job.name} --count 100 --out samples/", "images = model.sample(16, seed=0)"
-    else:
-        command, call = (
-            f"synthgen sample {job.name} --count 1000 --out samples.csv",
-            "samples = model.sample(1000, seed=0)",
-        )
+        command, call = "--count 100 --out samples/", "images = model.sample(16, seed=0)"
     return (
         f"```sh\nsynthgen sample {job.name} {command}\n```\n\n```python\nimport synthgen\n\n"
         f'model = synthgen.load("{job.name}")\n{call}\n```\n\n'

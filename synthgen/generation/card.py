@@ -77,6 +77,11 @@ def _features(plan: SamplePlan, origin: Origin) -> list[str]:
     return [*lines, "  splits:", "  - name: train", f"    num_examples: {plan.count}"]
 
 
+def separator(suffix: str) -> list[str]:
+    """What the front matter adds for tab-separated files: `datasets` looks for commas unless told."""
+    return ['  sep: "\\t"'] if suffix.startswith(".tsv") else []
+
+
 def size_category(count: int) -> str:
     """The range of the hub that a number of samples falls into."""
     index = next((i for i, size in enumerate(_SIZES) if count < size), len(_SIZES))

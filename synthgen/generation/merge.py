@@ -157,7 +157,7 @@ def _incomplete(target: ShardedSet[Any], count: int, problems: list[str]) -> Syn
     )
 
 
-def _shard_pixels(target: ShardSet, shard: int) -> Iterator[np.ndarray]:
+def shard_pixels(target: ShardSet, shard: int) -> Iterator[np.ndarray]:
     """The pixels of a shard in pieces. Raises when they, or the labels, are not those that were written."""
     record, (start, stop) = target.record(shard), target.plan.bounds(shard)
     digest, position = hashlib.sha256(), start
@@ -196,7 +196,7 @@ def _to_folder(
             first, stop = target.plan.bounds(shard)
             if stop <= start:
                 continue
-            for images in _shard_pixels(target, shard):
+            for images in shard_pixels(target, shard):
                 skipped = max(0, min(start - first, len(images)))
                 first += len(images)
                 if skipped < len(images):
@@ -224,7 +224,7 @@ def _to_shards(
     with reporter.progress("merging", target.total, "shards") as progress:
         for shard in range(target.total):
             whole = copy.state(shard).problem is None
-            if not whole and (should_stop() or not copy.write(shard, _shard_pixels(target, shard))):
+            if not whole and (should_stop() or not copy.write(shard, shard_pixels(target, shard))):
                 raise StoppedError(f"stopped after {shard:,} of {target.total:,} shards; they are kept")
             progress.update(shard + 1)
     copy.finish(copy.record(shard) for shard in range(copy.total))

@@ -135,7 +135,7 @@ def _verify_folder(
             return report
     if plan.format == "png":
         report.extra = sorted(_extra_pictures(store, target))
-    pieces = _Pieces(_folder_pieces(target, done), target.labels)
+    pieces = _Pieces(folder_pieces(target, done), target.labels)
     with reporter.progress("verifying", done, "images") as progress:
         for index, (start, count, sha256) in enumerate(chunks):
             if should_stop():
@@ -149,7 +149,7 @@ def _verify_folder(
                 report.damaged.append(f"{where}: {error.message}")
                 if plan.format != "png":
                     break  # behind a hole in one file nothing can be told
-                pieces = _Pieces(_folder_pieces(target, done, stop), target.labels, stop)
+                pieces = _Pieces(folder_pieces(target, done, stop), target.labels, stop)
             progress.update(stop)
     return report
 
@@ -165,7 +165,8 @@ def _chunks(document: dict[str, Any], store: Store) -> list[tuple[int, int, str]
     return chunks
 
 
-def _folder_pieces(target: ShardSet, done: int, start: int = 0) -> Iterator[Piece]:
+def folder_pieces(target: ShardSet, done: int, start: int = 0) -> Iterator[Piece]:
+    """Samples `start` ... `done` - 1 of a set in one folder, in pieces; start: of PNG alone."""
     plan, origin = target.plan, target.origin
     single = {"npz": ["samples.npz"], "idx": ["images-idx3-ubyte.gz", "labels-idx1-ubyte.gz"]}
     if plan.format != "png":

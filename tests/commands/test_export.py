@@ -91,7 +91,14 @@ def test_usage_errors(command, tiny_run, tmp_path) -> None:
         (["export", tiny_run, "--format", "onnxx"], "onnxx"),
         (["export", tiny_run, "--steps", "0"], "1 step or more"),
         (["export", "no-such-run"], "no-such-run"),
-        (["export", tiny_run, "--dtype", "fp16"], "not for diffusers"),
+        (["export", tiny_run, "--dtype", "fp16"], "--dtype is not for diffusers"),
+        (["export", tiny_run, "--format", "onnx", "--aot"], "formats that take it: torch-export"),
+        (["export", tiny_run, "--format", "hub", "--metrics", "none.json"], "cannot be read"),
+        (["export", tiny_run, "--quality", "fast"], "has no sampler card"),
+        (["export"], "name a RUN to export, or a set of samples"),
+        (["export", tiny_run, "--data", "set"], "one of the two"),
+        (["export", "--data", "set", "--steps", "3"], "--steps is for models"),
+        (["export", "--data", "set"], "there is no set of samples"),
         (["export", tiny_run, "--format", "safetensors", "--dtype", "int4"], "int4"),
     ]:
         code, out, err = command(*words)
@@ -115,8 +122,27 @@ def test_models_of_tables_have_one_format(command, table_run, tmp_path) -> None:
     code, out, err = command("export", table_run)
     assert (code, out) == (2, "")
     assert "diffusers is a format for models of images, and this is one of tables" in err
+    code, out, err = command("export", table_run, "--format", "onnx")
+    assert (code, out) == (2, "")
+    assert "formats for it: safetensors, hub" in err
     code, out, err = command("export", table_run, "--format", "safetensors", "--sampler", "heun")
     assert (code, out) == (2, "")
+    assert "--sampler is not for models of tables" in err
     code, out, err = command("export", table_run, "--format", "safetensors")
     assert code == 0, err
     assert "0 of 640 values differ" in out
+
+
+def test_samples_for_the_library_of_the_hub(command, tiny_run, tmp_path) -> None:
+    pytest.importorskip("pyarrow", reason='needs pip install "synthgen[parquet]"')
+    assert command("sample", tiny_run, "--count", 10, "--out", "set", "--quiet")[0] == 0
+    code, out, _ = command("export", "--data", "set", "--out", "dataset", "--dry-run", "--json")
+    assert (code, json.loads(out)["count"]) == (0, 10)
+    assert not (tmp_path / "dataset").exists()
+    code, out, err = command("export", "--data", "set", "--out", "dataset")
+    assert code == 0, err
+    assert "exported 10 samples to dataset" in out
+    assert 'datasets.load_dataset("dataset")' in err
+    assert command("sample", "verify", "dataset")[0] == 0
+    assert command("export", "--data", "set", "--out", "dataset")[0] == 2
+    assert command("export", "--data", "set", "--out", "dataset", "--force", "--quiet")[:2] == (0, "dataset\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from synthgen.generation.card import code, number, plain, quoted, short, size_category, table
+from synthgen.generation.card import code, number, plain, quoted, separator, short, size_category, table
 from synthgen.generation.series.plan import SeriesPlan
 from synthgen.generation.tables.manifest import TableOrigin
 
@@ -62,7 +62,7 @@ def _front_matter(plan: SeriesPlan, name: str) -> list[str]:
     lines += [f"license_name: {quoted('see the card')}", "tags: [synthetic, diffusion, time-series, synthgen]"]
     lines += [f"size_categories: [{quoted(size_category(plan.count))}]"]
     lines += ["configs:", "- config_name: default", "  data_files:", "  - split: train", f"    path: {quoted(path)}"]
-    return [*lines, "---", ""]
+    return [*lines, *separator(plan.suffix), "---", ""]
 
 
 def _making(plan: SeriesPlan, training: dict[str, Any]) -> list[tuple[str, object]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from synthgen.generation.card import code, number, plain, quoted, short, size_category, table
+from synthgen.generation.card import code, number, plain, quoted, separator, short, size_category, table
 from synthgen.generation.tables.manifest import TableOrigin
 from synthgen.generation.tables.plan import TablePlan
 
@@ -60,7 +60,7 @@ def _front_matter(plan: TablePlan, name: str) -> list[str]:
     lines += [f"license_name: {quoted('see the card')}", "tags: [synthetic, diffusion, tabular, synthgen]"]
     lines += [f"size_categories: [{quoted(size_category(plan.count))}]"]
     lines += ["configs:", "- config_name: default", "  data_files:", "  - split: train", f"    path: {quoted(path)}"]
-    return [*lines, "---", ""]
+    return [*lines, *separator(plan.suffix), "---", ""]
 
 
 def _making(plan: TablePlan, training: dict[str, Any]) -> list[tuple[str, object]]:
