@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -30,7 +31,8 @@ LabelsOf = Callable[[int, int], "np.ndarray | None"]
 class Recipe:
     """All that the pixels of a sample depend on beside the weights, its number and the seed.
 
-    noise_levels: sigma/alpha at each step, falling; none: as the schedule spaces them.
+    noise_levels: sigma/alpha at each step, falling; none: as the schedule spaces them. compiled: by torch.compile,
+    which rounds elsewhere than the network as it is.
     """
 
     sampler: str = "dpm++2m"
@@ -42,6 +44,7 @@ class Recipe:
     noise_levels: tuple[float, ...] = ()
     autoguidance: str | None = None
     """sha256 of the checkpoint of the weaker copy that guides; None: the network itself without the label does."""
+    compiled: bool = False
 
 
 class Engine:
@@ -62,8 +65,8 @@ class Engine:
         """weaker: the copy that `recipe.autoguidance` names. Raises ValueError when one is there without the other."""
         if (recipe.autoguidance is None) != (weaker is None):
             raise ValueError("a recipe with autoguidance and the weaker denoiser that it names belong together")
-        self.denoiser = for_sampling(denoiser.eval(), device)
-        self.weaker = None if weaker is None else for_sampling(weaker, device)
+        self.denoiser = for_sampling(denoiser.eval(), device, compiled=recipe.compiled)
+        self.weaker = None if weaker is None else for_sampling(weaker, device, compiled=recipe.compiled)
         self.codec = codec
         self.recipe = recipe
         self.device = device
@@ -90,6 +93,19 @@ class Engine:
             return strong
         weak = self.denoiser(x, *at, None) if self.weaker is None else self.weaker(x, *at, labels)
         return guide(strong, weak, self.recipe.guidance_scale)
+
+    @torch.inference_mode()
+    def seconds_per_call(self) -> float:
+        """How long the network takes for one block, on one CPU thread or the device: the fastest of three calls."""
+        size = self.recipe.block_size
+        x = torch.zeros(size, self.codec.channels, self.codec.height, self.codec.width, device=self.device)
+        times = []
+        with one_thread(self.device), pinned(self.device):
+            for _ in range(3):
+                began = time.perf_counter()
+                self.denoiser(x, self._alphas[0], self._sigmas[0], self._times[0], None).sum().item()
+                times.append(time.perf_counter() - began)
+        return min(times)
 
     @torch.inference_mode()
     def latents(

@@ -76,6 +76,8 @@ def plan_from_dict(values: dict[str, Any]) -> SamplePlan:
         weaker = recipe.get("autoguidance")
         if not (weaker is None or (isinstance(weaker, str) and re.fullmatch("[0-9a-f]{64}", weaker))):
             raise ValueError(f"autoguidance by {weaker!r:.100}")
+        if not isinstance(recipe.get("compiled", False), bool):
+            raise ValueError(f"compiled is {recipe['compiled']!r:.100}")
         labels = tuple(int(label) for label in values["labels"])
         plan = SamplePlan(**{**values, "recipe": Recipe(**recipe), "labels": labels})
         sizes = (plan.count, plan.recipe.block_size, 1 if plan.shards is None else plan.shards)
