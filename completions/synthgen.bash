@@ -219,7 +219,7 @@ _synthgen() {
         'synthgen augment-classifier') words='--real --synthetic --train-generator --budget --set --test --target --real-size --ratio --imbalance --filter --classifier --augment --count -n --seeds --steps --batch-size --allow-leak --out -o --seed --max-bad --device --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen explain') words='--out -o --samples -n --class --rival --images --methods --rows --target --count --data --test --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
         'synthgen export') words='--format --out -o --data --sampler --steps --guidance-scale --quality --dtype --metrics --aot --device --force --dry-run --json --quiet -q --color --help -h' ;;
-        'synthgen serve') words='--host --port --api-key-file --queue --max-count --timeout --device --json --quiet -q --color --help -h' ;;
+        'synthgen serve') words='--host --port --api-key-file --make-api-key --queue --max-count --timeout --device --json --quiet -q --color --help -h' ;;
         'synthgen dashboard') words='--host --port --open-to-network --device --json --quiet -q --color --help -h' ;;
         'synthgen doctor') words='--json --quiet -q --color --help -h' ;;
         'synthgen runs') words='--help -h' ;;
@@ -247,7 +247,7 @@ _synthgen() {
         'synthgen evaluate') words='' ;;
         'synthgen augment-classifier') words='' ;;
         'synthgen explain') words='' files=1 runs=1 ;;
-        'synthgen export') words='' files=1 ;;
+        'synthgen export') words='' files=1 runs=1 ;;
         'synthgen serve') words='' files=1 runs=1 ;;
         'synthgen dashboard') words='' files=1 runs=1 ;;
         'synthgen doctor') words='' ;;
