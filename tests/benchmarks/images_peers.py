@@ -72,11 +72,12 @@ def trained(arguments: argparse.Namespace, images: Path) -> dict[str, Any]:
         text, took = finish(mine)
         (work / "go").touch()  # the peer draws its samples when synthgen no longer trains
         other = other or begin_peer()
-        report, peer_took = finish(other)
+        _, peer_took = finish(other)
     finally:
         for process, _ in filter(None, (mine, other)):
             process.kill()
-    found = {"ours": {**json.loads(text), **took}, "peer": {**json.loads(report), **peer_took}, "asked": asked}
+    report = json.loads((peer / "report.json").read_text())
+    found = {"ours": {**json.loads(text), **took}, "peer": {**report, **peer_took}, "asked": asked}
     kept.write_text(json.dumps(found, indent=1))
     return found
 
@@ -102,7 +103,14 @@ def race(arguments: argparse.Namespace) -> dict[str, Any]:
             "sample": took,
             "parameters": costs["ours"]["parameters"],
             "own_labels": True,
-            **judged(loaded(folder, "samples"), arguments.data, seed, work, seeds=arguments.seeds),
+            **judged(
+                loaded(folder, "samples"),
+                arguments.data,
+                seed,
+                work,
+                seeds=arguments.seeds,
+                steps=arguments.classifier_steps,
+            ),
         }
     ]
     for steps in arguments.peer_steps:
@@ -116,7 +124,7 @@ def race(arguments: argparse.Namespace) -> dict[str, Any]:
                 "sample": peer["sample"][str(steps)],
                 "parameters": peer["parameters"],
                 "own_labels": False,
-                **judged(made, arguments.data, seed, work, seeds=arguments.seeds),
+                **judged(made, arguments.data, seed, work, seeds=arguments.seeds, steps=arguments.classifier_steps),
             }
         )
     settings = {"synthgen": costs["ours"], NAME: costs["peer"]}
@@ -160,6 +168,7 @@ def main() -> None:
     parser.add_argument("--in-turn", action="store_true", help="train one after the other [side by side]")
     parser.add_argument("--threads", type=int, default=1, help="of each")
     parser.add_argument("--seeds", type=int, default=3, help="of the classifier")
+    parser.add_argument("--classifier-steps", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--work", type=Path, default=Path("benchmark-images-peers"))
     parser.add_argument("--out", type=Path, default=Path("docs/results"))

@@ -133,7 +133,6 @@ def main() -> None:
             np.savez(arguments.out / f"samples-{steps}.npz", images=made)
     report["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     (arguments.out / "report.json").write_text(json.dumps(report, indent=1) + "\n")
-    print(json.dumps(report))
 
 
 if __name__ == "__main__":

@@ -211,6 +211,7 @@ def main() -> None:
     parser.add_argument("--flags", action="append", metavar="WORDS", help="of `synthgen sample`; repeatable")
     parser.add_argument("--count", type=int, default=10_000, help="samples, and images a side of FID at most")
     parser.add_argument("--seeds", type=int, default=3, help="of the classifier")
+    parser.add_argument("--classifier-steps", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--work", type=Path, default=Path("benchmark-images"))
@@ -226,7 +227,14 @@ def main() -> None:
         real, _, place = wish.partition("=")
         for flags in arguments.flags or [""]:
             folder, took = sampled(place, flags, arguments.count, arguments.seed, arguments.work)
-            found = judged(loaded(folder, "samples"), real, arguments.seed, arguments.work, seeds=arguments.seeds)
+            found = judged(
+                loaded(folder, "samples"),
+                real,
+                arguments.seed,
+                arguments.work,
+                seeds=arguments.seeds,
+                steps=arguments.classifier_steps,
+            )
             facts["results"].append({"title": real, "flags": flags, "sample": took, **found})
             (arguments.out / "images_quality.json").write_text(json.dumps(facts, indent=1) + "\n")
     put_part(arguments.out / "images.md", "quality", part_of_page(facts))
