@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,9 @@ def serve(
         Path | None,
         typer.Option("--api-key-file", metavar="FILE", help=f"The key that clients must send [or {KEY_VARIABLE}]."),
     ] = None,
+    make_api_key: Annotated[
+        bool, typer.Option("--make-api-key", help="Where no key is given, make one and print it on stderr.")
+    ] = False,
     queue: Annotated[int, typer.Option("--queue", min=1, metavar="N", help="Requests that may wait.")] = 32,
     max_count: Annotated[
         int, typer.Option("--max-count", min=1, metavar="N", help="Samples that one request may ask for.")
@@ -49,7 +53,9 @@ def serve(
             raise UsageError(f"serving needs the package {error.name}", 'pip install "synthgen[serve]"') from error
         from synthgen.serving.settings import ServeSettings
 
-        settings = ServeSettings(host, port, _key(api_key_file), queue, max_count, timeout)
+        given = _key(api_key_file)
+        key = secrets.token_hex(32) if make_api_key and given is None else given
+        settings = ServeSettings(host, port, key, queue, max_count, timeout)
         settings.check()
         console.loading("torch")
         from synthgen.generation.model import load
@@ -57,7 +63,15 @@ def serve(
 
         model = load(run, device=device, reporter=console.reporter)
         shown = f"[{host}]" if ":" in host else host
-        run_server(model, settings, lambda: console.note(f"serving {run} on http://{shown}:{port} (/docs explains)"))
+
+        def started() -> None:
+            console.note(f"serving {run} on http://{shown}:{port} (/docs explains)")
+            if key != given:  # also with --quiet: nobody else knows it
+                console.warn(
+                    f"clients must send the key {key}, made for this run alone; set {KEY_VARIABLE} for a lasting one"
+                )
+
+        run_server(model, settings, started)
         console.result({"served": str(run)}, lambda: console.line("stopped; every accepted request was answered"))
 
 
