@@ -30,7 +30,7 @@ def test_train_sample_and_load_agree(corners_npz: Path, tmp_path: Path) -> None:
 
 def test_explain_and_export(tiny_run: Path, tmp_path: Path) -> None:
     model = synthgen.load(tiny_run)
-    explanation = synthgen.api.explain(model, tmp_path / "why", samples=2)
+    explanation = synthgen.api.explain(model, tmp_path / "why", samples=2, methods=["trajectory"])
     assert (explanation.folder / "index.html").is_file()
     exported = synthgen.api.export(tiny_run, tmp_path / "exported", format="safetensors")
     assert exported.max_difference == 0

@@ -10,7 +10,7 @@ import numpy as np
 from synthgen import __version__
 from synthgen.data import load_images
 from synthgen.data.dataset import ImageData
-from synthgen.explain.images.page import SCRIPT, STYLE
+from synthgen.explain.images.page_steps import SCRIPT, STYLE
 from synthgen.explain.images.reading import stored_trajectory_piece
 from synthgen.html import (
     Markup,

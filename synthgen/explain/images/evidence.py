@@ -1,4 +1,4 @@
-"""Evidence maps: which pixels make the model prefer the sample's class to its nearest rival."""
+"""Evidence maps: which pixels make the model prefer an image's class to its rival, and where the two differ at all."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from synthgen.diffusion.denoiser import Denoiser
-from synthgen.errors import StoppedError, UsageError
-from synthgen.explain.attribution import Attribution, Check, rank_correlation
-from synthgen.generation.noise import noise
+from synthgen.errors import SynthgenError, UsageError
+from synthgen.explain.attribution import Attribution
+from synthgen.explain.images.probe import Probe, quantiles
 from synthgen.reporting import NullReporter, Reporter
-from synthgen.stopping import ShouldStop, never_stop
+
+LEVELS, DRAWS = 24, 4
+NO_CLASS = "no class"
+LARGEST_GAP = 1e-4
+"""By which share of it a map may miss its total: rounding leaves far less."""
 
 QUESTION = (
     "How much better does the model predict the noise in this image when told its class than when told the "
@@ -20,130 +23,130 @@ QUESTION = (
     "sums to the total."
 )
 CAVEAT = (
-    "No deletion test was made: whether the class changes when the marked pixels are removed, and refilled "
-    "by the model itself, was not measured. Take the map as where the model's predictions differ, not as "
-    "proof of why."
+    "Evidence is what the model learned of the classes, right or wrong. Pixels that tell the same thing share it: one "
+    "of them alone may tell nearly as much. A rival that the image plainly contradicts is a question outside of what "
+    "the model has seen."
 )
-_DRAW_OFFSET = 1 << 32
-"""Noise of explanations lies far from the noise that samplers draw for the same sample number."""
+INFORMATION_QUESTION = (
+    "Where do the model's predictions differ between the class and the rival, whichever is right? Never negative; the "
+    "map sums to the total."
+)
+INFORMATION_CAVEAT = (
+    "It shows where the two classes would look different, not which of them the image speaks for: a pixel that "
+    "contradicts the class counts as much as one that supports it."
+)
 _MANY_CLASSES = 32
-_BLOCK = 64
-"""Images that go through the network together."""
+_RIVAL_LEVELS = 8
+_RIVAL_DRAW = 1 << 16
+"""Noise that the choice of a class looks at, apart from that of the maps."""
 
 
 def evidence(
-    denoiser: Denoiser,
+    probe: Probe,
     x0: np.ndarray,
     labels: np.ndarray,
+    rivals: np.ndarray,
     class_names: Sequence[str],
     *,
     keys: np.ndarray,
-    seed: int = 0,
-    levels: int = 32,
-    draws: int = 4,
+    levels: int = LEVELS,
+    draws: int = DRAWS,
     reporter: Reporter | None = None,
-    should_stop: ShouldStop = never_stop,
-) -> Attribution:
-    """Diffusion-classifier evidence for each sample's label against its rival, per pixel.
+) -> tuple[Attribution, Attribution]:
+    """Evidence of each sample's label against its rival, per pixel, and the information form of it.
 
     E = mean over noise levels and noise of |eps - eps_r|^2 - |eps - eps_y|^2, where eps_y is the network's
-    estimate of the noise when told class y (Li et al. 2023, arXiv:2303.16203, equation 6). It is a sum over
-    pixels, so the map is exact. The levels are those of training, at evenly spaced quantiles. The rival is
-    the class other than y with the smallest error; the null class ("no class") where there are more than 32
-    classes or only one.
+    estimate of the noise when told class y (Li et al. 2023, arXiv:2303.16203, equation 6), and the same mean of
+    (eps_y - eps_r)^2 (Kong et al. 2024, arXiv:2310.07972, section 2: pointwise information, there against no class).
+    Both are sums over pixels, so the maps are exact. The levels are those of training, at evenly spaced quantiles.
 
     Args:
-        x0: encoded images, float32 (N, C, H, W). labels: int64 (N,). keys: int64 (N,), which noise they get.
-        levels, draws: noise levels, and noises per level (2 or more: the halves are compared with each
-        other).
-    Raises: UsageError for an unconditional model.
+        x0: encoded images, float32 (N, C, H, W). labels, rivals: int64 (N,); a rival of len(class_names) is no class.
+        keys: int64 (N,), which noise they get.
+        levels, draws: noise levels, and noises per level (even, 2 or more: halves are compared with each other).
+    Raises: UsageError for an unconditional model; SynthgenError where a map misses its total.
     """
-    if denoiser.null_label is None or not class_names:
-        raise UsageError("evidence compares classes, and this model is unconditional", "leave out --methods evidence")
-    reporter = reporter or NullReporter()
-    probe = _Probe(denoiser, x0, keys, seed, should_stop)
-    rivals = _rivals(probe, labels, len(class_names))
-    halves = np.zeros((2, *x0.shape), np.float64)
-    with reporter.progress("evidence", draws * levels, "noise levels") as progress:
-        for draw in range(draws):
-            for level in range(levels):
-                errors = probe.errors((level + 0.5) / levels, draw * levels + level, [labels, rivals])
-                halves[draw % 2] += errors[1] - errors[0]
-                progress.update(draw * levels + level + 1)
-    values = halves.sum(0) / (draws * levels)
-    names = (*class_names, "no class")
+    if probe.denoiser.null_label is None or not class_names:
+        raise UsageError("evidence compares classes, and this model is unconditional", "leave evidence out")
+    sums = np.zeros((2, 2, *x0.shape))  # form, half
+    profile = np.zeros((2, levels, len(x0)))
+    with (reporter or NullReporter()).progress("evidence", draws * levels, "noise levels") as progress:
+        for place, quantile in enumerate(quantiles(levels)):
+            for draw in range(draws):
+                own, other = probe.guesses(x0, keys, float(quantile), place * draws + draw, [labels, rivals])
+                for form, found in enumerate((other.square() - own.square(), (own - other).square())):
+                    values = found.double().numpy()
+                    sums[form, draw % 2] += values * (2.0 / (levels * draws))
+                    profile[form, place] += found.double().sum(dim=(1, 2, 3)).numpy() / (levels * draws)
+                progress.update(place * draws + draw + 1)
+    names = (*class_names, NO_CLASS)
+    told = tuple(tuple(names[one] for one in side) for side in (labels, rivals))
+    texts = (("evidence", QUESTION, CAVEAT), ("information", INFORMATION_QUESTION, INFORMATION_CAVEAT))
+    alphas, sigmas, _ = probe.denoiser.schedule.draw(torch.from_numpy(quantiles(levels)).float())
+    ratios = (sigmas / alphas).double().numpy()
+    first, second = (
+        _attribution(*text, sums[form], profile[form], ratios, told, probe.seed, levels, draws)
+        for form, text in enumerate(texts)
+    )
+    return first, second
+
+
+def _attribution(
+    method: str,
+    question: str,
+    caveat: str,
+    halves: np.ndarray,
+    profile: np.ndarray,
+    ratios: np.ndarray,
+    told: tuple[tuple[str, ...], ...],
+    seed: int,
+    levels: int,
+    draws: int,
+) -> Attribution:
+    values, totals = halves.mean(axis=0).astype(np.float32), profile.sum(axis=0)
+    gap = float(np.abs(values.sum(axis=(1, 2, 3), dtype=np.float64) - totals).max())
+    if not gap <= LARGEST_GAP * (1.0 + float(np.abs(totals).max())):
+        raise SynthgenError(f"the pixels of the map miss its total by {gap:.3g}")
+    details = {
+        "noise_levels": levels,
+        "draws_per_level": draws,
+        "sum_gap": float(f"{gap:.3g}"),
+        "by_noise_level": [
+            {"sigma": float(f"{ratio:.4g}"), "mean": float(f"{row.mean():.6g}")}
+            for ratio, row in zip(ratios, profile, strict=True)
+        ],
+    }
     return Attribution(
-        "evidence",
-        QUESTION,
-        values.astype(np.float32),
-        values.sum(axis=(1, 2, 3)),
-        tuple(names[label] for label in labels),
-        tuple(names[rival] for rival in rivals),
+        method,
+        question,
+        values,
+        totals,
+        told[0],
+        told[1],
         (seed,),
-        (_stability(halves), _brightness(values, x0)),
-        CAVEAT,
+        caveat,
+        unit="squared error of the noise, mean over noise levels",
+        halves=halves.sum(axis=2),
+        details=details,
     )
 
 
-class _Probe:
-    """Squared errors of the noise estimate, per pixel, for chosen labels at a chosen noise level."""
-
-    def __init__(
-        self, denoiser: Denoiser, x0: np.ndarray, keys: np.ndarray, seed: int, should_stop: ShouldStop
-    ) -> None:
-        self.denoiser, self.keys, self.seed, self.should_stop = denoiser, keys, seed, should_stop
-        self.device = next(denoiser.parameters()).device
-        self.shape = x0.shape[1:]
-        self.x0 = torch.from_numpy(np.ascontiguousarray(x0, dtype=np.float32)).to(self.device)
-
-    @torch.inference_mode()
-    def errors(self, quantile: float, draw: int, labels: Sequence[np.ndarray]) -> np.ndarray:
-        """float64 (len(labels), N, C, H, W): |eps - eps_hat|^2, noise level at `quantile` of training's."""
-        if self.should_stop():
-            raise StoppedError("stopped while explaining; nothing was written")
-        alpha, sigma, time = self.denoiser.schedule.draw(torch.full((1,), quantile, device=self.device))
-        fresh = noise(self.seed, self.keys, self.shape, _DRAW_OFFSET + draw)
-        x = alpha * self.x0 + sigma * torch.from_numpy(fresh).to(self.device)
-        told = torch.from_numpy(np.concatenate(labels)).to(self.device)
-        repeated = x.repeat(len(labels), 1, 1, 1)
-        blocks = zip(torch.split(repeated, _BLOCK), torch.split(told, _BLOCK), strict=True)
-        guess = torch.cat([self.denoiser(part, alpha[0], sigma[0], time[0], names) for part, names in blocks])
-        # eps - eps_hat = -(alpha / sigma)(x0 - x0_hat), because x_t is the same in both.
-        error = (alpha / sigma) * (guess - self.x0.repeat(len(labels), 1, 1, 1))
-        result: np.ndarray = error.double().square().reshape(len(labels), *self.x0.shape).cpu().numpy()
-        return result
+def class_errors(probe: Probe, x0: np.ndarray, keys: np.ndarray, classes: int) -> np.ndarray:
+    """float64 (classes, N): squared error of the noise when told each class, mean over a few noise levels."""
+    total = np.zeros((classes, len(x0)))
+    for place, quantile in enumerate(quantiles(_RIVAL_LEVELS)):
+        told = [np.full(len(x0), label, np.int64) for label in range(classes)]
+        for label, found in enumerate(probe.guesses(x0, keys, float(quantile), _RIVAL_DRAW + place, told)):
+            total[label] += found.double().square().sum(dim=(1, 2, 3)).numpy() / _RIVAL_LEVELS
+    return total
 
 
-def _rivals(probe: _Probe, labels: np.ndarray, classes: int, levels: int = 8) -> np.ndarray:
-    """The other class with the smallest error for each sample; the null label where that cannot be asked."""
+def nearest_rivals(probe: Probe, x0: np.ndarray, keys: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """The other class with the smallest error for each sample, int64 (N,); the null label (`classes`: no class) where
+    there are more than 32 classes or only one."""
     if not 2 <= classes <= _MANY_CLASSES:
         return np.full_like(labels, classes)
-    total = np.zeros((classes, len(labels)))
-    for level in range(levels):
-        for label in range(classes):
-            errors = probe.errors((level + 0.5) / levels, (1 << 16) + level, [np.full_like(labels, label)])
-            total[label] += errors[0].sum(axis=(1, 2, 3))
+    total = class_errors(probe, x0, keys, classes)
     total[labels, np.arange(len(labels))] = np.inf
     nearest: np.ndarray = total.argmin(axis=0).astype(np.int64)
     return nearest
-
-
-def _stability(halves: np.ndarray) -> Check:
-    value = float(np.median([rank_correlation(a, b) for a, b in zip(*halves, strict=True)]))
-    word = "stable" if value >= 0.5 else "partly stable" if value >= 0.2 else "not stable: mostly noise"
-    return Check(
-        "stability",
-        value,
-        f"{word}: the maps of two halves of the noise agree with rank correlation {value:.2f} (median)",
-    )
-
-
-def _brightness(values: np.ndarray, x0: np.ndarray) -> Check:
-    pairs = zip(values.sum(1), x0.mean(1), strict=True)
-    value = float(np.median([abs(rank_correlation(np.abs(v), image)) for v, image in pairs]))
-    word = "no more than brightness" if value >= 0.7 else "not merely brightness"
-    return Check(
-        "brightness",
-        value,
-        f"{word}: the strength of the map follows the image's brightness with rank correlation {value:.2f}",
-    )

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from synthgen.errors import UsageError, nearest
 
-METHOD_NAMES = ("trajectory", "evidence")
+METHOD_NAMES = ("trajectory", "evidence", "information", "gradcam", "judge", "attention", "shap", "neighbours")
+NEEDS_CLASSES = ("evidence", "information", "gradcam", "judge", "shap")
+"""Methods that hold a class against another."""
 
 
 def check_methods(methods: Sequence[str]) -> None:
     """Raise UsageError for an empty list or an unknown name."""
-    known = f"known methods: {', '.join(METHOD_NAMES)}"
+    known = f"methods for images: {', '.join(METHOD_NAMES)}"
     if not methods:
         raise UsageError("no method was given", known)
     for method in methods:

@@ -1,203 +1,178 @@
-"""Explanations as pieces of a page: the trajectory under a slider, evidence maps beside their images."""
+"""The page of an explanation of images: findings first, then the images with their maps, then each method in full."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthgen.explain.attribution import Attribution
-from synthgen.explain.pictures import (
-    MAX_FRAMES,
-    columns_of,
-    displayed,
-    sigma_text,
-    signed_colors,
-    tile,
-    tile_size,
-)
-from synthgen.explain.trajectory import CAVEAT, TrajectoryArrays, TrajectorySummary
+from synthgen import __version__
+from synthgen.explain.images import journey, neighbours, page_maps, page_steps
+from synthgen.explain.images.page_maps import TITLES, attention_piece, audit_table, cards, one_map
+from synthgen.explain.images.probe import RATIOS
+from synthgen.explain.images.sources import decoded
+from synthgen.explain.images.summary import commitment_sentence
 from synthgen.html import (
     Markup,
-    data_island,
+    command,
     details,
     escape,
     figure,
     group,
     line_chart,
     notice,
+    page,
     paragraph,
     picture,
+    section,
     table,
+    tiles,
 )
 
-LARGEST_TILE = 128
-"""Pixels of an image's longer side in the page; larger ones are reduced, to keep the page small."""
+if TYPE_CHECKING:
+    from synthgen.explain.images.run import Explanation
 
-_CURVE_CAPTION = (
-    "How far each guess still is from the final image: root mean square over the pixels, in percent of the pixel range."
-)
-
-STYLE = """
-.steps{position:sticky;top:0;background:var(--panel);padding:8px 0;
-z-index:1;border-bottom:1px solid var(--line)}
-.steps .row{display:flex;gap:12px;align-items:center}
-.steps output{display:block;font-variant-numeric:tabular-nums;color:var(--soft);
-font-size:.93rem;min-height:1.6em}
-.films{display:grid;grid-template-columns:repeat(auto-fill,minmax(96px,1fr));gap:14px 12px;margin:14px 0;
-align-items:end}.films.pairs{grid-template-columns:repeat(auto-fill,minmax(190px,1fr))}
-.film b{display:block;margin-bottom:4px;overflow-wrap:anywhere}.film small{color:var(--soft);display:block}
-.reel{overflow:hidden;width:100%;border-radius:4px;margin-bottom:3px;background:#000}
-.reel img{max-width:none;border-radius:0;will-change:transform}
-.pair{display:grid;grid-template-columns:1fr 1fr;gap:3px}.pair img{width:100%}
-.swatch{display:inline-block;width:12px;height:12px;border-radius:2px;vertical-align:-1px;margin:0 6px 0 0}
-.swatch~.swatch{margin-left:14px}
-"""
-
-SCRIPT = """
-(function(){var island=document.getElementById("trajectory-data");if(!island)return;
-var data=JSON.parse(island.textContent),slider=document.getElementById("trajectory-step"),
-told=document.getElementById("trajectory-told"),play=document.getElementById("trajectory-play"),timer=null,
-reels=document.querySelectorAll(".reel img");
-function show(){var i=+slider.value,share=-100*i/data.told.length;told.textContent=data.told[i];
-reels.forEach(function(reel){reel.style.transform="translateX("+share+"%)"})}
-function stop(){clearInterval(timer);timer=null;play.textContent="play"}
-slider.addEventListener("input",function(){stop();show()});
-play.addEventListener("click",function(){if(timer){stop();return}
-if(+slider.value===data.told.length-1)slider.value=0;show();play.textContent="pause";
-timer=setInterval(function(){slider.value=+slider.value+1;show();
-if(+slider.value===data.told.length-1)stop()},350)});show()})();
-"""
+_MOST_PATHS = 6
 
 
-def trajectory_piece(trajectory: TrajectoryArrays, summary: TrajectorySummary, names: Sequence[str]) -> Markup:
-    """The samples under one step slider, the curve of their distances, and what this does not say.
-
-    Needs `STYLE` and `SCRIPT` on the page; one such piece per page.
-    """
-    steps = columns_of(summary.steps, MAX_FRAMES)
-    told = [_told(summary, step) for step in steps] + ["final image"]
-    start = steps.index(min(steps, key=lambda step: abs(step - summary.median_half_step)))
-    control = Markup(
-        '<div class="steps"><div class="row"><button type="button" id="trajectory-play">play</button>'
-        f'<input type="range" id="trajectory-step" min="0" max="{len(told) - 1}" value="{start}" '
-        'aria-label="denoising step"></div>'
-        f'<output id="trajectory-told" for="trajectory-step">{escape(told[start])}</output></div>'
-    )
-    films = "".join(_films(trajectory, summary, names, steps, start))
-    half = summary.median_half_step
-    finding = (
-        f"Half of the way from the first guess to the final image is done, for the median sample, at step "
-        f"{half + 1} of {summary.steps}, where the noise level is {sigma_text(summary.sigmas[half])}."
-    )
-    return group(
-        paragraph(
-            "Above: what the sampler holds (x_t). Below: what the model takes the clean image to be "
-            "(x0_hat). Move the slider from pure noise, at left, to the final image."
-        ),
-        control,
-        Markup(f'<div class="films">{films}</div>'),
-        data_island("trajectory-data", {"told": told}),
-        paragraph(finding),
-        figure(_distances(summary), _CURVE_CAPTION),
-        notice(f"What this does not say: {CAVEAT}", "warn"),
-        details("every sample in numbers", _numbers(summary, names, trajectory.keys)),
+def write_page(found: Explanation) -> str:
+    """The whole document, self-contained."""
+    context, request = found.context, found.request
+    parts = []
+    if found.attributions or (found.journey is not None and found.journey.commitment is not None) or found.neighbours:
+        parts.append(section("In short", *_short(found)))
+    if found.attributions:
+        parts.append(section("The images and their maps", cards(found)))
+        parts.append(section("The audit", audit_table(found)))
+    if found.steps is not None:
+        assert context.trajectory is not None
+        title = "How the images came to be" if len(context.names) > 1 else "How the image came to be"
+        steps = page_steps.trajectory_piece(context.trajectory, found.steps, context.names)
+        parts.append(section(title, steps, *_journey(found)))
+    for name, one in found.attributions.items():
+        extra = [attention_piece(found)] if name == "attention" else []
+        parts.append(section(TITLES[name], *extra, *one_map(found, one)))
+    if found.neighbours is not None:
+        parts.append(section("Whom they resemble", _neighbours(found)))
+    if request.invocation:
+        parts.append(section("Do it again", command(request.invocation)))
+    footer = f"synthgen {__version__} · checkpoint sha256 {context.model.sha256[:16]} · this page needs no network"
+    return page(
+        "Why these images",
+        parts,
+        lead=_lead(found),
+        footer=footer,
+        script=page_steps.SCRIPT + page_maps.SCRIPT,
+        style=page_steps.STYLE + page_maps.STYLE,
     )
 
 
-def evidence_piece(attribution: Attribution, images: np.ndarray, names: Sequence[str]) -> Markup:
-    """Images (uint8 N, H, W, C) beside their evidence maps, each on its own scale, and the checks."""
-    cards = []
-    for index, name in enumerate(names):
-        values, total = attribution.values[index].sum(0), attribution.scalars[index]
-        pair = picture(_small(images[index]), name) + picture(_small(signed_colors(values)), f"map of {name}")
-        cards.append(
-            f'<div class="film"><b>{escape(attribution.labels[index])}</b><div class="pair">{pair}</div>'
-            f"<small>against {escape(attribution.rivals[index])}: {total:+.4g}</small></div>"
-        )
-    key = Markup(
-        '<p><span class="swatch" style="background:#c2570c"></span>speaks for the class'
-        '<span class="swatch" style="background:#2563c9"></span>speaks for the rival. Each map has its own '
-        "scale, white is zero; totals are below the maps.</p>"
-    )
-    checks = [paragraph(f"Checked: {check.sentence}.") for check in attribution.checks]
-    return group(
-        paragraph(attribution.question),
-        key,
-        Markup(f'<div class="films pairs">{"".join(cards)}</div>'),
-        *checks,
-        notice(f"What this does not say: {attribution.caveat}", "warn"),
-    )
-
-
-def _told(summary: TrajectorySummary, step: int) -> str:
-    distance = 50.0 * float(np.median(summary.rms_to_final[step]))
-    done = int((summary.half_steps <= step).sum())
-    count = len(summary.half_steps)
+def _lead(found: Explanation) -> str:
+    context = found.context
+    count = len(context.names)
+    if context.trajectory is None:
+        return f"{count} given image{'s' if count > 1 else ''}, asked of {context.model.path}, seed {context.seed}."
+    calls = len(context.trajectory.sigmas)
     return (
-        f"step {step + 1} of {summary.steps} · noise level {sigma_text(summary.sigmas[step])} · the guess is "
-        f"{distance:.1f} % from the final image (median) · {done} of {count} half done"
+        f"{count} sample{'s' if count > 1 else ''} of {context.model.path}, drawn with {context.recipe.sampler} in "
+        f"{calls} network evaluation{'s' if calls > 1 else ''}, seed {context.seed}. Sample k here is the k-th that "
+        "the sample command makes with the same seed, classes and sampler."
     )
 
 
-def _films(
-    trajectory: TrajectoryArrays,
-    summary: TrajectorySummary,
-    names: Sequence[str],
-    steps: list[int],
-    start: int,
-) -> list[str]:
-    """One card per sample with two strips that slide behind a window of one tile."""
-    final = displayed(trajectory.x)[-1:]
-    held = np.concatenate([displayed(trajectory.x)[steps], final])
-    guessed = np.concatenate([displayed(trajectory.x0)[steps], final])
-    width = 100 * len(held)
-    style = f'style="width:{width}%;transform:translateX({-100 * start / len(held):.4f}%)"'
-    cards = []
-    for index, name in enumerate(names):
-        reels = []
-        for strip, what in ((held, "x_t"), (guessed, "x0_hat")):
-            film = np.concatenate([_small(one) for one in strip[:, index]], axis=1)
-            image = picture(film, f"{what} of {name}")
-            reels.append(f'<div class="reel">{image.replace("<img ", f"<img {style} ", 1)}</div>')
-        remark = f"<small>half at step {summary.half_steps[index] + 1}</small>"
-        cards.append(f'<div class="film"><b>{escape(name)}</b>{"".join(reels)}{remark}</div>')
-    return cards
+def _short(found: Explanation) -> list[Markup]:
+    """The figures and verdicts that a reader wants first."""
+    cards: list[tuple[str, str | float, str]] = []
+    lines = []
+    for name, one in found.attributions.items():
+        lines.append(notice(f"{name}: {one.verdict}", "good" if one.verdict.startswith("Believe") else "warn"))
+    if (judge := found.context.__dict__.get("judge")) is not None:
+        cards.append(("the judge is right", f"{100 * judge.accuracy:.1f} %", f"of {judge.count:,} {judge.seen}"))
+    if found.journey is not None and found.journey.commitment is not None and found.journey.commitment.quartiles:
+        middle = found.journey.commitment.quartiles[1]
+        cards.append(("the class is decided at", f"step {middle:.0f}", f"of {found.context.recipe.steps}, median"))
+    if (near := found.neighbours) is not None:
+        cards.append(("too near to training images", f"{int(near.flagged.sum())}", f"of {len(near.flagged)}"))
+        good = near.sentence.startswith("None")
+        lines.append(notice(near.sentence, "good" if good else "warn"))
+    return [*([tiles(cards)] if cards else []), *lines, *(notice(text, "info") for text in found.notes)]
 
 
-def _small(image: np.ndarray) -> np.ndarray:
-    """The image itself, or reduced to 128 pixels."""
-    height, width = image.shape[:2]
-    if max(height, width) <= LARGEST_TILE:
-        return image
-    reduced = np.asarray(tile(image, tile_size(height, width, LARGEST_TILE)))
-    return reduced if image.shape[-1] == 3 else reduced[..., :1]
+def _journey(found: Explanation) -> list[Markup]:
+    """Label switches, guidance energy, survival and the paths of the middle block."""
+    one, context = found.journey, found.context
+    assert one is not None and context.trajectory is not None
+    parts = []
+    if one.commitment is not None:
+        kept, steps = 100.0 * (one.commitment.margins > 0).mean(axis=1), context.recipe.steps
+        curve = {"samples that keep their class": (list(map(float, range(steps + 1))), kept.tolist())}
+        chart = line_chart(curve, x_label="another class is told from this step on", y_label="%", zero=True)
+        parts += [
+            Markup("<h3>When the class is decided</h3>"),
+            paragraph(commitment_sentence(found)),
+            figure(
+                chart, f"{len(one.labels)} samples, as the judge reads the results; the other class is the nearest."
+            ),
+            details("by class", _by_class(found)),
+            notice(f"What this does not say: {journey.CAVEAT}", "warn"),
+        ]
+    if one.energy is not None:
+        places = [float(step + 1) for step in range(len(one.energy))]
+        low, middle, high = np.quantile(one.energy, [0.25, 0.5, 0.75], axis=1).tolist()
+        energy = {"median": (places, middle), "lower quartile": (places, low), "upper quartile": (places, high)}
+        chart = line_chart(energy, x_label="step", y_label="rms of the difference", zero=True)
+        told = "How far the predicted noise with the class is from that without: what guidance would amplify."
+        parts += [Markup("<h3>How much the class matters at each step</h3>"), figure(chart, told)]
+    if one.survival is not None:
+        curve = {"images that keep their class": (list(RATIOS), (100.0 * one.survival.mean(axis=1)).tolist())}
+        chart = line_chart(curve, x_label="noise level (sigma)", y_label="%", log_x=True, zero=True)
+        told = "Images that were noised to a level and denoised by the model, told no class; as the judge reads them."
+        parts += [Markup("<h3>What survives noise</h3>"), figure(chart, told)]
+    paths = {
+        f"{number}: {name}": (one.paths[:, number, 0].tolist(), one.paths[:, number, 1].tolist())
+        for number, name in enumerate(context.names[:_MOST_PATHS])
+    }
+    chart = line_chart(paths, x_label="first component", y_label="second component")
+    told = (
+        "The middle block's maps, mean over places, step by step, in the two components with "
+        f"{100 * sum(one.explained):.0f} % of the variance. All begin at the same place, in pure noise, and part where "
+        "images become different."
+    )
+    return [*parts, details("paths of the middle block", figure(chart, told))]
 
 
-def _distances(summary: TrajectorySummary) -> Markup:
-    """Distance over step: each sample, or the median and the quartiles of more than five."""
-    percent = 50.0 * summary.rms_to_final
-    steps = [float(step + 1) for step in range(summary.steps)]
-    if percent.shape[1] == 1:
-        curves = {"the sample": percent[:, 0]}
-    else:
-        curves = {
-            "median": np.median(percent, axis=1),
-            "nearest sample": percent.min(axis=1),
-            "farthest sample": percent.max(axis=1),
-        }
-    series = {name: (steps, [float(value) for value in values]) for name, values in curves.items()}
-    return line_chart(series, x_label="step", y_label="% of the pixel range", zero=True)
+def _by_class(found: Explanation) -> Markup:
+    one = found.journey
+    assert one is not None and one.commitment is not None
+    rows = []
+    for label in np.unique(one.labels):
+        of = one.commitment.quartiles_of(one.labels == label)
+        values = [None] * 3 if of is None else [f"{value:.0f}" for value in of]
+        rows.append([found.context.classes[label], int((one.labels == label).sum()), *values])
+    return table(["class", "samples", "lower quartile", "median", "upper quartile"], rows)
 
 
-def _numbers(summary: TrajectorySummary, names: Sequence[str], keys: np.ndarray) -> Markup:
-    rows: list[list[Any]] = []
-    for index, name in enumerate(names):
-        half = int(summary.half_steps[index])
-        first = 50.0 * float(summary.rms_to_final[0, index])
-        rows.append([int(keys[index]), name, half + 1, sigma_text(summary.sigmas[half]), f"{first:.1f} %"])
-    return table(["sample", "class", "half done at step", "noise level there", "first guess off by"], rows)
-
-
-__all__ = ["SCRIPT", "STYLE", "evidence_piece", "trajectory_piece"]
+def _neighbours(found: Explanation) -> Markup:
+    one = found.neighbours
+    assert one is not None
+    images = decoded(found.context.x0)[: page_maps.MOST_IMAGES]
+    rows = []
+    for row, image in enumerate(images):
+        share = "" if np.isnan(one.shares[row]) else f"{100 * one.shares[row]:.1f} % of new images as near"
+        flag = "too near" if one.flagged[row] else share
+        near = "".join(
+            f"<div>{picture(page_steps.small(other), f'training image {index}')}<small>{index:,}</small></div>"
+            for index, other in zip(one.index[row], one.images[row], strict=True)
+        )
+        mine = picture(page_steps.small(image), found.context.names[row])
+        rows.append(
+            f"<b>{escape(found.context.names[row])}</b> <small>{escape(flag)}</small>"
+            f'<div class="near"><div>{mine}<small>explained</small></div>{near}</div>'
+        )
+    return group(
+        paragraph(neighbours.QUESTION),
+        notice(one.sentence, "good" if one.sentence.startswith("None") else "warn"),
+        Markup("".join(rows)),
+        paragraph(f"{one.compared:,} training images were looked at; numbers count them from 0."),
+        notice(f"What this does not say: {neighbours.CAVEAT}", "warn"),
+    )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load_file
 
-from synthgen.explain.images.page import trajectory_piece
+from synthgen.explain.images.page_steps import trajectory_piece
 from synthgen.explain.trajectory import trajectory_summary
 from synthgen.html import Markup
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,10 +15,15 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
+from synthgen.config.loading import load_config
 from synthgen.errors import StoppedError, UsageError
+from synthgen.explain.audit import shuffled
+from synthgen.explain.images.applying import _audited
 from synthgen.explain.images.run import Request, explain_to_folder
 from synthgen.generation.model import Model, load
 from synthgen.outputs import MARKER
+from synthgen.training.run import train
+from tests.conftest import TINY, two_corners
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -63,7 +70,7 @@ def test_summary_tells_how_it_was_made_and_agrees_with_the_arrays(model: Model, 
     assert set(summary["files"]) == {path.name for path in folder.iterdir()} - {MARKER}
 
 
-def test_evidence_lies_where_the_class_was_planted(folder: Path) -> None:
+def test_evidence_lies_where_the_class_was_planted_and_passes(folder: Path) -> None:
     """The training images differ between the classes only in two corners, half of the area; the rest is noise."""
     evidence = load_file(folder / "evidence.safetensors")
     summary = json.loads((folder / "summary.json").read_text())["evidence"]
@@ -72,7 +79,10 @@ def test_evidence_lies_where_the_class_was_planted(folder: Path) -> None:
     values = evidence["values"][:, 0]
     assert (values[:, :4, :4].sum() + values[:, 4:, 4:].sum()) / values.sum() > 0.8
     assert summary["rivals"] == ["bottom", "top"] * 2 + ["bottom"]
-    assert summary["checks"][0]["value"] > 0.5
+    checks = {check["name"]: check for check in summary["checks"]}
+    assert checks["deletion"]["sentence"].startswith("better than random")
+    assert checks["weights"]["sentence"].startswith("depends on what was learned")
+    assert checks["stability"]["value"] > 0.5 and checks["learned"]["value"] > 0
 
 
 def test_pictures_open_and_have_a_place_for_every_step(folder: Path) -> None:
@@ -127,7 +137,7 @@ def test_reels_in_the_page_are_the_steps_side_by_side(folder: Path) -> None:
 
 def test_names_of_classes_are_shown_as_text(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "class_names", ("<script>alert(1)</script>", "b&b"))
-    explain_to_folder(model, tmp_path / "why", Request(2, steps=2, methods=("trajectory", "evidence")))
+    explain_to_folder(model, tmp_path / "why", Request(2, steps=2, methods=("judge", "trajectory")))
     text = (tmp_path / "why" / "index.html").read_text(encoding="utf-8")
     assert "<script>alert" not in text and "&lt;script&gt;alert(1)" in text and "b&amp;b" in text
 
@@ -135,16 +145,16 @@ def test_names_of_classes_are_shown_as_text(model: Model, tmp_path: Path, monkey
 def test_nothing_is_lost_or_half_written(model: Model, tmp_path: Path) -> None:
     out = tmp_path / "why"
     with pytest.raises(StoppedError):
-        explain_to_folder(model, out, Request(1, steps=1), should_stop=lambda: True)
+        explain_to_folder(model, out, Request(1, steps=1, methods=("neighbours",)), should_stop=lambda: True)
     assert list(tmp_path.iterdir()) == []
-    explain_to_folder(model, out, Request(1, steps=1))
+    explain_to_folder(model, out, Request(1, steps=1, methods=("neighbours",)))
     before = (out / "summary.json").read_bytes()
     with pytest.raises(UsageError, match="exists already"):
-        explain_to_folder(model, out, Request(1, steps=2))
+        explain_to_folder(model, out, Request(1, steps=2, methods=("neighbours",)))
     with pytest.raises(UsageError, match="unknown class"):
-        explain_to_folder(model, out, Request(1, labels=("no such",)), force=True)
+        explain_to_folder(model, out, Request(1, labels=("no such",), methods=("trajectory",)), force=True)
     assert (out / "summary.json").read_bytes() == before
-    explain_to_folder(model, out, Request(1, steps=2), force=True)
+    explain_to_folder(model, out, Request(1, steps=2, methods=("neighbours",)), force=True)
     assert json.loads((out / "summary.json").read_text())["sampler_steps"] == 2
     assert [path.name for path in tmp_path.iterdir()] == ["why"]
 
@@ -166,3 +176,56 @@ def test_requests_that_cannot_be_met_are_refused_before_anything_is_written(
     with pytest.raises(UsageError, match=re.escape(message)):
         explain_to_folder(model, tmp_path / "why", request_)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_with_shuffled_weights_is_not_believed(model: Model) -> None:
+    broken = copy.copy(model)
+    broken.denoiser = shuffled(model.denoiser, 0)
+    found = broken.explain(two_corners(3)[0], methods=["evidence"], labels=[0, 1]).attributions["evidence"]
+    assert found.verdict.startswith("Do not believe it: the model knows nothing of such images")
+    assert not model.explain(two_corners(3)[0], methods=["judge"], labels=[0, 1]).context.learned.value < 0
+
+
+def test_the_way_out_of_noise_is_told(model: Model, folder: Path) -> None:
+    """A label told from step k on for every k, what guidance would amplify, and the paths of the middle block."""
+    arrays = load_file(folder / "trajectory.safetensors")
+    told = json.loads((folder / "summary.json").read_text())["trajectory"]
+    assert arrays["switch_margins"].shape == (7, 40) and arrays["middle_block_paths"].shape == (6, 5, 2)
+    assert (arrays["switch_margins"][-1] > 0).all()  # never told anything else: of their class
+    assert (arrays["switch_margins"][0] < 0).all()  # told the other class from the start: of that one
+    low, middle, high = told["commitment"]["quartiles"]
+    assert 1 <= low <= middle <= high <= 6 and set(told["commitment"]["by_class"]) == {"top", "bottom"}
+    assert (arrays["guidance_energy"] > 0).all() and arrays["guidance_energy"].shape == (6, 5)
+    assert arrays["survival"][0].mean() < 1.0 and arrays["survival"][-1].mean() == 1.0  # much noise, then hardly any
+    assert "from step" in told["commitment"]["sentence"]
+
+
+def striped(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images of noise in which one corner tells the class: its stripes lie or stand."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(count) % 2
+    images = random.integers(0, 256, (count, 8, 8, 1), dtype=np.uint8)
+    stripes = np.where(np.arange(4) % 2, 230, 25).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[:4, :4, 0] = stripes[:, None] if label == 0 else stripes[None, :]
+    return images, labels
+
+
+@pytest.mark.slow
+def test_planted_ground_truth_is_found_and_believed_and_brightness_is_not(tmp_path: Path) -> None:
+    images, labels = striped(256, 0)
+    np.savez(tmp_path / "striped.npz", images=images, labels=labels, class_names=np.array(["lying", "standing"]))
+    flags = {"data.source": str(tmp_path / "striped.npz"), "training.steps": 300}
+    train(load_config(None, TINY, flags), tmp_path / "run", device="cpu")
+    found = load(tmp_path / "run", device="cpu").explain(striped(6, 1)[0], methods=["evidence", "shap"])
+    evidence = found.attributions["evidence"]
+    assert evidence.labels == ("lying", "standing") * 3
+    assert evidence.maps[:, :4, :4].sum() / evidence.maps.sum() > 0.8
+    assert evidence.verdict == "Believe it: every check was passed.", evidence.checks
+    shares = found.attributions["shap-judge"]
+    assert np.abs(shares.maps[:, :4, :4]).sum() / np.abs(shares.maps).sum() > 0.8
+    np.testing.assert_allclose(shares.maps.sum(axis=(1, 2)), shares.scalars, rtol=1e-4)
+    for name in ("brightness", "edges"):
+        plain = replace(evidence, method=name, values=found.context.deleter.plain[name][:, None], halves=None)
+        _audited(found, plain, [])
+        assert f"No better than random or {name}" in found.attributions[name].verdict

@@ -163,9 +163,9 @@ def test_what_cannot_be_done_ends_with_2_and_changes_nothing(
     assert message in shown.err and shown.out == "" and list(tmp_path.iterdir()) == []
 
 
-def test_a_rival_is_for_series(tiny_run: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert run(app, ["explain", str(tiny_run), "--rival", "x"]) == 2
-    assert "--rival is for series" in capfd.readouterr().err
+def test_a_rival_is_for_images_and_series(table_run: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(app, ["explain", str(table_run), "--rival", "x"]) == 2
+    assert "--rival is for images and series" in capfd.readouterr().err
 
 
 def test_people_get_tables_and_a_script_the_summary(

@@ -1,0 +1,170 @@
+"""The parts of an explanation of images beside its evidence: attention, Grad-CAM, judge, shares, switches, paths."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+from synthgen.config.schema import ModelConfig
+from synthgen.diffusion.denoiser import Denoiser
+from synthgen.diffusion.schedule import build_schedule
+from synthgen.errors import UsageError
+from synthgen.explain.images.attention import attention, layers_of, softmax_weights, watched
+from synthgen.explain.images.cam import blocks_of, evidence_cam
+from synthgen.explain.images.journey import principal
+from synthgen.explain.images.judge import build_judge, margins
+from synthgen.explain.images.neighbours import nearest
+from synthgen.explain.images.probe import Probe
+from synthgen.explain.images.sharing import squares
+from synthgen.explain.images.sources import given_images
+from synthgen.generation.model import load
+from synthgen.models.classifier import build_classifier
+from synthgen.models.images import build_network
+from synthgen.models.unet import Attention
+from synthgen.rendering import png_bytes
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture
+def attending() -> Denoiser:
+    """A network with attention at both resolutions, its last layer not zero."""
+    config = ModelConfig(channels=(8, 16), norm_groups=4, attention_resolutions=(8, 4), attention_head_dim=8)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_network(config, (8, 8, 1), 2)
+        torch.nn.init.normal_(network.unet.conv_out.weight)
+    return Denoiser(network, build_schedule("edm"), null_label=2).eval().requires_grad_(False)
+
+
+def explicit(layer: Attention, x: torch.Tensor) -> torch.Tensor:
+    """What the layer puts out, with the softmax written out."""
+    batch, channels = x.shape[:2]
+    pixels = layer.group_norm(x.flatten(2)).transpose(1, 2)
+    value = layer.to_v(pixels).view(batch, -1, layer.heads, channels // layer.heads).transpose(1, 2)
+    seen = (softmax_weights(layer, x) @ value).transpose(1, 2).reshape(batch, -1, channels)
+    return layer.to_out[0](seen).transpose(1, 2).reshape(x.shape) + x
+
+
+def test_attention_equals_an_explicit_softmax_and_changes_nothing(attending: Denoiser) -> None:
+    x, time, labels = torch.randn(2, 1, 8, 8), torch.zeros(2), torch.tensor([0, 1])
+    before = attending.network(x, time, labels)
+    inputs: dict[str, torch.Tensor] = {}
+    for name, layer in layers_of(attending.network).items():
+        layer.register_forward_hook(lambda module, told, output, name=name: inputs.__setitem__(name, (told[0], output)))
+    seen: dict[str, torch.Tensor] = {}
+    with watched(attending.network, lambda name, weights, side: seen.__setitem__(name, weights)):
+        inside = attending.network(x, time, labels)
+    assert torch.equal(before, inside) and torch.equal(before, attending.network(x, time, labels))
+    assert len(seen) == len(layers_of(attending.network)) >= 4
+    for name, layer in layers_of(attending.network).items():
+        given, output = inputs[name]
+        torch.testing.assert_close(explicit(layer, given), output, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(seen[name].sum(-1), torch.ones_like(seen[name].sum(-1)))
+
+
+def test_hooks_are_removed_on_an_error(attending: Denoiser) -> None:
+    with pytest.raises(ZeroDivisionError), watched(attending.network, lambda *told: 1 / 0):
+        attending.network(torch.randn(1, 1, 8, 8), torch.zeros(1), torch.tensor([0]))
+    assert not any(layer._forward_hooks for layer in layers_of(attending.network).values())
+
+
+def test_the_attention_map_is_the_weight_that_places_get(attending: Denoiser) -> None:
+    x0 = np.random.default_rng(0).normal(0, 0.5, (3, 1, 8, 8)).astype(np.float32)
+    labels = np.array([0, 1, 0])
+    found, looks = attention(Probe(attending), x0, labels, ("a", "b", "a"), keys=np.arange(3), draws=2)
+    assert found.values.shape == (3, 1, 8, 8)
+    np.testing.assert_allclose(found.values.mean(axis=(1, 2, 3)), 1.0, rtol=1e-5)  # even shares
+    assert {one.shape[1:] for one in looks.maps} == {(3, 1, 64, 64), (3, 2, 16, 16)}
+    assert all((one > 0).all() and (one <= 1 + 1e-6).all() for one in looks.entropy)
+
+
+def test_gradcam_is_gradient_times_activation_written_out(attending: Denoiser) -> None:
+    """Against automatic differentiation by hand, at one noise level of each bin."""
+    x0 = np.random.default_rng(1).normal(0, 0.5, (2, 1, 8, 8)).astype(np.float32)
+    labels, rivals, keys = np.array([0, 1]), np.array([1, 0]), np.arange(2)
+    probe, names = Probe(attending), (("a", "b"), ("b", "a"))
+    found, bins = evidence_cam(probe, x0, labels, rivals, names, keys=keys, block="middle", draws=2)
+    assert bins.shape == (3, 2, 8, 8) and found.values.min() < 0 < found.values.max()
+    np.testing.assert_allclose(bins.mean(axis=0), found.values[:, 0], rtol=1e-4, atol=1e-6)
+    layer, total = blocks_of(attending.network)["middle"], np.zeros((2, 8, 8))
+    from synthgen.explain.images import cam
+
+    for level in range(6):
+        for draw in range(2):
+
+            def by_hand(view: object) -> np.ndarray:
+                kept: list[torch.Tensor] = []
+                hook = layer.register_forward_hook(lambda module, told, output: kept.append(output.requires_grad_()))
+                told = torch.from_numpy(labels), torch.from_numpy(rivals)
+                errors = [
+                    view.epsilon_error(attending(view.x, view.alpha, view.sigma, view.time, one))
+                    .square()
+                    .sum((1, 2, 3))
+                    for one in told
+                ]
+                hook.remove()
+                (slope,) = torch.autograd.grad((errors[1].detach() - errors[0]).sum(), kept[0])
+                one = (slope.mean(dim=(2, 3), keepdim=True) * kept[0]).sum(dim=1, keepdim=True)
+                return functional.interpolate(one, (8, 8), mode="bilinear")[:, 0].detach().numpy()
+
+            quantile = 1.0 - (level + 0.5) / 6
+            number = cam._DRAW + level * 2 + draw
+            total += probe.viewed(x0, keys, quantile, number, by_hand, gradients=True)[0] / 12
+    np.testing.assert_allclose(found.values[:, 0], total, rtol=1e-3, atol=1e-6)
+
+
+def test_the_judge_counts_in_the_models_classes_and_is_none_without_them() -> None:
+    network = build_classifier(1, 3)
+    judge = build_judge(network, ("x", "y", "z"), ("z", "x"), (0.9, 100), None, "test images")
+    assert judge is not None and judge.check.sentence.startswith("the judge knows its subject")
+    x = np.random.default_rng(0).normal(0, 0.5, (4, 1, 8, 8)).astype(np.float32)
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(x).clamp(-1, 1))[:, [2, 0]]
+    np.testing.assert_allclose(judge.log_p(x), logits.double().log_softmax(1).numpy(), atol=1e-5)
+    odds = margins(judge.log_p(x), np.array([0, 0, 1, 1]))
+    difference = (logits[:, 0] - logits[:, 1]).numpy()
+    np.testing.assert_allclose(odds, difference * [1, 1, -1, -1], atol=1e-5)
+    assert not np.allclose(judge.shuffled(0).log_p(x), judge.log_p(x))
+    assert build_judge(network, ("x", "y", "z"), ("z", "w"), (0.9, 100), None, "") is None
+    guessing = build_judge(network, ("x", "y", "z"), ("z", "x"), (0.51, 100), None, "test images")
+    assert guessing is not None and guessing.check.sentence.startswith("the judge knows no better than chance")
+
+
+def test_squares_cover_every_pixel_once() -> None:
+    place = squares(28, 30)
+    assert sorted(np.unique(place)) == list(range(16)) and np.bincount(place.ravel()).min() >= 49
+    assert len(np.unique(squares(2, 8))) == 8
+
+
+def test_principal_components_are_those_of_a_plane() -> None:
+    random = np.random.default_rng(0)
+    plane, basis = random.normal(size=(5, 4, 2)) * [3.0, 1.0], np.linalg.qr(random.normal(size=(6, 2)))[0]
+    paths, shares = principal(plane @ basis.T + 7.0)
+    assert sum(shares) == pytest.approx(1.0)
+    gaps = [np.linalg.norm(one[:, :, None] - one[:, None], axis=-1) for one in (paths, plane)]
+    np.testing.assert_allclose(gaps[0], gaps[1])
+
+
+def test_nearest_are_the_nearest() -> None:
+    base = np.arange(10.0)[:, None] ** 2
+    index, distance = nearest(np.array([[17.0], [80.0]]), base, 3)
+    assert index.tolist() == [[4, 3, 5], [9, 8, 7]] and distance[0].tolist() == [1.0, 8.0, 8.0]
+
+
+def test_given_files_are_brought_to_the_models_size(tiny_run: Path, tmp_path: Path) -> None:
+    model = load(tiny_run, device="cpu")
+    for name, size in (("b.png", 8), ("a.png", 16)):
+        (tmp_path / name).write_bytes(png_bytes(np.full((size, size, 3), 255, np.uint8)))
+    (tmp_path / "notes.txt").write_text("no image")
+    for paths in ([str(tmp_path)], [str(tmp_path / "*.png")], [str(tmp_path / "a.png"), str(tmp_path / "b.png")]):
+        x0, names = given_images(model, paths)
+        assert x0.shape == (2, 1, 8, 8) and names == ("a.png", "b.png") and (x0 == 1.0).all()
+    with pytest.raises(UsageError, match=r"notes\.txt cannot be read as an image"):
+        given_images(model, [str(tmp_path / "notes.txt")])
+    with pytest.raises(UsageError, match="there is no image"):
+        given_images(model, [str(tmp_path / "*.jpg")])
