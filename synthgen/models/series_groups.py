@@ -56,7 +56,8 @@ class Groups(nn.Module):
         """(B, L, D) of (B * G, L, W)."""
         if self.count == 1:
             return steps
-        return steps.unflatten(0, (-1, self.count)).transpose(1, 2).flatten(2)[..., self.place]
+        beside = steps.reshape(-1, self.count, *steps.shape[1:])
+        return beside.transpose(1, 2).flatten(2)[..., self.place]
 
     def repeated(self, facts: torch.Tensor) -> torch.Tensor:
         """(B * G, ...) of (B, ...): what is the same for every group of a window."""

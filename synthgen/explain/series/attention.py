@@ -63,7 +63,7 @@ def watched(network: SeriesNetwork, see: Callable[[int, torch.Tensor], None]) ->
     def left(number: int) -> Callable[..., None]:
         def hook(module: Any, arguments: tuple[Any, ...], output: torch.Tensor) -> None:
             weights = softmax_weights(told.pop(number), module.heads, arguments[2])
-            see(number, weights.unflatten(0, (-1, network.groups.count)).mean(1))
+            see(number, weights.reshape(-1, network.groups.count, *weights.shape[1:]).mean(1))
 
         return hook
 

@@ -180,8 +180,8 @@ def test_the_class_is_decided_where_the_model_stops_listening() -> None:
     assert (found.read == 0).all()  # told its class, even the first guess shows it
 
 
-def tiny() -> tuple[SeriesDenoiser, Layout]:
-    parts = (*PARTS[:2], Part("kind", "label", 2, 4))
+def tiny(groups: int = 1) -> tuple[SeriesDenoiser, Layout]:
+    parts = (PARTS[0], replace(PARTS[1], group=groups - 1), Part("kind", "label", 2, 4))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = SeriesNetwork(SeriesModelConfig(width=16, blocks=2, heads=2), STEPS, parts)  # type: ignore[arg-type]
@@ -262,3 +262,13 @@ def test_the_attention_map_is_the_weight_that_steps_get() -> None:
     assert "not why" in found.question and ((raw.entropy > 0) & (raw.entropy <= 1)).all()
     received = raw.maps[0].astype(np.float64).mean((0, 1)).mean(0) * STEPS
     np.testing.assert_allclose(found.values[0, :, 0], received, rtol=1e-5)
+
+
+def test_attention_of_groups_is_their_mean() -> None:
+    denoiser, layout = tiny(groups=2)
+    tokens = denoiser.network.tokens
+    found, raw = attention(Probe(denoiser, layout), scene(3), draws=2)
+    assert denoiser.network.patch == 2
+    assert found.values.shape == (3, STEPS, CHANNELS) and raw.maps.shape == (3, 3, 2, tokens, tokens)
+    np.testing.assert_allclose(raw.maps.sum(-1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(found.values[..., 0].mean(1), 1.0, rtol=1e-5)
