@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # The service with the bundled MNIST model:
-#   docker build -t synthgen . && docker run -p 8000:8000 synthgen
+#   docker build . -t synthgen && docker run -p 8000:8000 synthgen
 # A GPU: docker build --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu130 -t synthgen:cuda .
 #   and docker run --gpus all ...
 ARG PYTHON=3.12
