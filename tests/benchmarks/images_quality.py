@@ -37,6 +37,7 @@ from images_page import header, machine, number, put_part, table
 if TYPE_CHECKING:
     from synthgen.data.dataset import ImageData
 
+OF_CLASSES = {"FID": "fid", "floor": "floor"}
 FIGURES = ("fid", "agreement", "classes")
 REFERENCES = ("half", "train", "test")
 
@@ -145,17 +146,7 @@ def loaded(folder: Path, name: str) -> ImageData:
     return replace(load_images(str(folder)), name=name)
 
 
-HEADS = (
-    "FID half of train",
-    "floor",
-    "FID train",
-    "floor",
-    "FID test",
-    "floor",
-    "agreement, %",
-    "accuracy, %",
-    "real, %",
-)
+HEADS = ("FID half", "floor", "FID train", "floor", "FID test", "floor", "agreement, %", "accuracy, %", "of real, %")
 
 
 def cells(one: dict[str, Any], *, read: bool = True) -> list[str]:
@@ -180,23 +171,25 @@ def with_interval(figure: dict[str, Any]) -> str:
 
 def part_of_page(facts: dict[str, Any]) -> list[str]:
     """The part `quality` of the page."""
-    rows = [
-        [one["title"], f"`{one['flags'] or 'as it comes'}`", number(one["sample"]["images_per_second"]), *cells(one)]
-        for one in facts["results"]
-    ]
-    lines = [header(facts), "", *table(["run", "flags", "img/s", *HEADS], rows, words=2)]
+    rows = []
     for one in facts["results"]:
-        lines += [
-            "",
-            f"{one['title']}, `{one['flags'] or 'as it comes'}`, class by class against the training images:",
-            "",
-        ]
+        took = one["sample"]
+        costs = f"{took['count']:,}", number(took["images_per_second"]), number(took["process_seconds"])
+        rows.append([one["title"], shown_flags(one), *costs, *cells(one)])
+    heads = ["run", "flags", "samples", "img/s", "s, from start to end", *HEADS]
+    lines = [header(facts), "", *table(heads, rows, words=2)]
+    for one in facts["results"]:
+        title = f"{one['title']}, {shown_flags(one)}"
+        lines += ["", f"{title}, class by class against the training images:", ""]
         heads = ["", *(part["name"] for part in one["classes"])]
-        figures = {"FID": "fid", "floor": "floor"}
-        shown = [[word, *(blank(part[key]) for part in one["classes"])] for word, key in figures.items()]
+        shown = [[title, *(blank(part[key]) for part in one["classes"])] for title, key in OF_CLASSES.items()]
         shown.append(["agreement, %", *(blank(part["agreement"], 100) for part in one["classes"])])
         lines += table(heads, shown)
     return lines
+
+
+def shown_flags(one: dict[str, Any]) -> str:
+    return f"`{one['flags']}`" if one["flags"] else "as it comes"
 
 
 def blank(value: float | None, times: float = 1.0) -> str:

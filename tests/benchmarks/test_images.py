@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -121,6 +122,34 @@ def test_labels_that_the_judge_gave_have_no_agreement(module: Any) -> None:
     assert own == ["1.5 ± 0.1", "0.25", "1.5 ± 0.1", "0.25", "1.5", "0.25", "99.00", "98.50 ± 0.10", "99.00"]
     assert len(own) == len(quality.HEADS)
     assert quality.cells(_judged(1.5), read=False)[6] == "–"
+
+
+def test_every_row_has_a_cell_for_every_head(module: Any) -> None:
+    quality, peers, speed = (module(f"images_{name}") for name in ("quality", "peers", "speed"))
+    facts = {"date": "d", "machine": "m", "threads": 1, "seed": 0, "command": "c", "versions": {"torch": "2"}}
+    took = {"count": 10, "images_per_second": 2.0, "process_seconds": 5.0}
+    classes = [{"name": str(k), "fid": 1.0, "floor": None, "agreement": 0.5} for k in range(10)]
+    one = {"title": "mnist", "flags": "", "sampler": "s", "sample": took, "classes": classes, **_judged(1.0)}
+    one |= {"parameters": 10, "own_labels": True, "train": {"steps": 3, "cpu_seconds": 1.0, "images_per_second": 1.0}}
+    rates = {name: [1.0, 2.0] for name in ("ours", "ours-fp32", "theirs-fp32", "theirs-bf16")}
+    sampler = {
+        "steps": 10,
+        "images_per_second": rates,
+        "images_per_cpu_second": rates,
+        "peak_mb": dict.fromkeys(rates, 1),
+    }
+    network = {"parameters": 1, "mflop_per_call": 1.0, "overhead_percent": [1.0], "samplers": {"dpm++2m": sampler}}
+    network["matmul_tflops"] = [{"fp32": 1.0, "bf16": 1.0}]
+    pages = [
+        quality.part_of_page({**facts, "results": [one]}),
+        peers.part_of_page({**facts, "results": [one], "in_turn": False, "budget": "1m", "images": 5, "data": "mnist"}),
+        speed.part_of_page({**facts, "forms": ["fp32", "bf16"], "networks": {"patches": network}}),
+    ]
+    for lines in pages:
+        assert len([line for line in lines if line.startswith("|---")]) >= 2
+        for before, line in itertools.pairwise(lines):
+            if line.startswith("|") and before.startswith("|"):
+                assert line.count("|") == before.count("|")
 
 
 @pytest.mark.slow
