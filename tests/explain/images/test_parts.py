@@ -10,22 +10,25 @@ import torch
 from torch.nn import functional
 
 from synthgen.config.schema import ModelConfig
+from synthgen.data.dataset import ImageData
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.schedule import build_schedule
 from synthgen.errors import UsageError
 from synthgen.explain.images.attention import attention, layers_of, softmax_weights, watched
 from synthgen.explain.images.cam import blocks_of, evidence_cam
+from synthgen.explain.images.context import Context
 from synthgen.explain.images.journey import principal
 from synthgen.explain.images.judge import build_judge, margins
-from synthgen.explain.images.neighbours import nearest
+from synthgen.explain.images.neighbours import find, nearest
 from synthgen.explain.images.probe import Probe
 from synthgen.explain.images.sharing import squares
-from synthgen.explain.images.sources import given_images
+from synthgen.explain.images.sources import Real, encoded, given_images
 from synthgen.generation.model import load
 from synthgen.models.classifier import build_classifier
 from synthgen.models.images import build_network
 from synthgen.models.unet import Attention
 from synthgen.rendering import png_bytes
+from tests.conftest import two_corners
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -154,6 +157,20 @@ def test_nearest_are_the_nearest() -> None:
     base = np.arange(10.0)[:, None] ** 2
     index, distance = nearest(np.array([[17.0], [80.0]]), base, 3)
     assert index.tolist() == [[4, 3, 5], [9, 8, 7]] and distance[0].tolist() == [1.0, 8.0, 8.0]
+
+
+def test_copies_are_flagged_and_new_images_are_not(tiny_run: Path) -> None:
+    model, names = load(tiny_run, device="cpu"), ("top", "bottom")
+    images, labels = two_corners()
+    new, of_new = two_corners(203, seed=9)
+    asked = encoded(model, np.concatenate([images[:3], new[:3]]))
+    context = Context(model, asked, None, np.arange(6), tuple("abcdef"), model.recipe())
+    train = ImageData(images, labels, names, "corners", "train")
+    context.__dict__["real"] = Real(train, ImageData(new[3:], of_new[3:], names, "corners", "test"))
+    found = find(context)
+    assert found.flagged.tolist() == [True] * 3 + [False] * 3
+    assert found.sentence.startswith("3 of 6 images lie nearer")
+    assert found.index[:3, 0].tolist() == found.twins[:3].tolist() == [0, 1, 2] and found.distances[:3, 0].max() < 1e-3
 
 
 def test_given_files_are_brought_to_the_models_size(tiny_run: Path, tmp_path: Path) -> None:
