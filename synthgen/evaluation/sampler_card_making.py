@@ -11,7 +11,7 @@ from synthgen.errors import UsageError
 from synthgen.evaluation.sampler_card import Card
 from synthgen.evaluation.sampler_card_judge import judge_of
 from synthgen.evaluation.sampler_card_settings import COUNT, REPEATS, candidates
-from synthgen.evaluation.sampler_card_sweep import Sweep
+from synthgen.evaluation.sampler_card_sweep import Sweep, with_learned
 from synthgen.generation.model import load_image_model
 from synthgen.reporting import Reporter
 from synthgen.stopping import ShouldStop, never_stop
@@ -50,6 +50,7 @@ def make_card(
     if wish.guidance and not model.class_names:
         raise UsageError("this model is unconditional: there is nothing to guide towards", "leave out --guidance")
     settings = candidates(model.config.sampling, samplers=wish.samplers, steps=wish.steps, guidance=wish.guidance)
+    settings = with_learned(model, settings)
     judge = judge_of(model, source=wish.source, reporter=reporter, should_stop=should_stop)
     sweep = Sweep(
         model,

@@ -18,6 +18,9 @@ GRID = {"dpm++2m": (5, 6, 8, 10, 12, 16), "dpm++3m": (8, 12), "heun": (5,), "dpm
 
 CONSISTENCY_GRID = {"consistency": (1, 2, 3, 4)}
 
+FEW, FITTED_TO = 8, 64
+"""Up to so many steps a setting is tried at learned noise levels, too; they are fitted to so many samples."""
+
 FIRST_SHARE = 4
 """The first look is at one in so many samples."""
 
@@ -59,7 +62,7 @@ def candidates(
 def expected_calls(own: SamplingConfig, count: int, repeats: int = 2) -> float:
     """Network evaluations that the usual card of a model takes, the choice of its average included; a rough guess."""
     settings = candidates(own)
-    total = sum(_calls(one) for one in settings)
+    total = sum(_calls(one) * (2 if one.sampler.startswith("dpm++") and one.steps <= FEW else 1) for one in settings)
     share = 1 / FIRST_SHARE + (1 - 1 / FIRST_SHARE) * _SECOND_LOOK + (repeats - 1) * _REPEATED
     return count * (total * share + 2 * _calls(own))
 

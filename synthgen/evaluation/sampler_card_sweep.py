@@ -16,13 +16,15 @@ import torch
 
 from synthgen import __version__
 from synthgen.config.schema import SamplingConfig
+from synthgen.diffusion.fitting import FITTED
 from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.evaluation.extractors import Features
 from synthgen.evaluation.sampler_card import FACTORS, Card, Setting, describe, fields_of
 from synthgen.evaluation.sampler_card_judge import Judge
-from synthgen.evaluation.sampler_card_settings import COUNT, FIRST_SHARE, REPEATS, expected_calls
+from synthgen.evaluation.sampler_card_settings import COUNT, FEW, FIRST_SHARE, FITTED_TO, REPEATS, expected_calls
 from synthgen.generation.building import recipe_with
 from synthgen.generation.engine import Recipe
+from synthgen.generation.fitting import level_fitter
 from synthgen.generation.model import Model
 from synthgen.generation.numerics import numerics
 from synthgen.reporting import NullReporter, Progress, Reporter
@@ -239,6 +241,30 @@ def one_fid(
     )
     sweep._draw(sweep.trials, sweep.seed, count, "the average of the weights")
     return judge.fid(sweep.trials[0].drawn[sweep.seed].features)
+
+
+def with_learned(model: Model, settings: Sequence[SamplingConfig]) -> tuple[SamplingConfig, ...]:
+    """The settings, and those with few steps once more at noise levels fitted to the model (`LevelFitter`).
+
+    Left out where the schedule's own levels are the nearest to the model's trajectories.
+    """
+    few = [
+        one for one in settings if one.sampler in FITTED and 2 <= one.steps <= FEW and not (one.noise_levels or one.eta)
+    ]
+    found: dict[tuple[str, int], tuple[float, ...]] = {}
+    fitter = level_fitter(model, FITTED_TO) if few else None
+    for name, steps in {(one.sampler, one.steps) for one in few}:
+        assert fitter is not None
+        usual = model.schedule.levels(steps)
+        fitted = fitter.fit(name, steps)
+        if not np.allclose(fitted, usual.sigmas[:-1] / usual.alphas[:-1]):
+            found[name, steps] = fitted
+    again = [
+        one.model_copy(update={"noise_levels": found[one.sampler, one.steps]})
+        for one in few
+        if (one.sampler, one.steps) in found
+    ]
+    return (*settings, *again)
 
 
 def affordable(model: Model, seconds: float) -> int:

@@ -93,7 +93,7 @@ def _measure(
     from synthgen.checkpoints import save_checkpoint
     from synthgen.evaluation.sampler_card_judge import judge_of
     from synthgen.evaluation.sampler_card_settings import COUNT, FEWEST, REPEATS, candidates
-    from synthgen.evaluation.sampler_card_sweep import Sweep, affordable, one_fid
+    from synthgen.evaluation.sampler_card_sweep import Sweep, affordable, one_fid, with_learned
     from synthgen.generation.model import load_image_model
 
     model = load_image_model(saver.last_model, device=str(trainer.device))
@@ -108,7 +108,8 @@ def _measure(
         other = _with_weights(model, short.state("network."))
         if one_fid(other, judge, count, **timed) < one_fid(model, judge, count, **timed):
             model, half_life = other, short.share
-    card = Sweep(model, judge, candidates(model.config.sampling), count=count, repeats=REPEATS, **timed).run()
+    settings = with_learned(model, candidates(model.config.sampling))
+    card = Sweep(model, judge, settings, count=count, repeats=REPEATS, **timed).run()
     header = {**model.header, "sampler_card": card.model_dump(mode="json")}
     header["training"] = {**model.header["training"], "ema_half_life": half_life}
     save_checkpoint(saver.last_model, dict(model.denoiser.network.state_dict()), header)
