@@ -103,7 +103,13 @@ def create_app(model: Any, settings: ServeSettings) -> Edge:
         metrics.made(wish.count)
         return Response(answer.body, media_type=answer.media_type)
 
-    generate.__annotations__["wish"] = wish_of(modality, _class_names(model), _samplers(model), settings.max_count)
+    generate.__annotations__["wish"] = wish_of(
+        modality,
+        _class_names(model),
+        _samplers(model),
+        settings.max_count,
+        carded=bool(model.header.get("sampler_card")),
+    )
     app.post(
         "/generate",
         summary="Samples; sample k depends on the model, the settings, the seed and k alone.",

@@ -76,12 +76,17 @@ _SECOND = {"images": {"format": "npz"}, "tables": {"format": "csv"}, "series": {
 _NULL = {"type": "null"}
 
 
-def wish_of(modality: str, class_names: tuple[str, ...], samplers: tuple[str, ...], max_count: int) -> type[Wish]:
+def wish_of(
+    modality: str, class_names: tuple[str, ...], samplers: tuple[str, ...], max_count: int, *, carded: bool = False
+) -> type[Wish]:
     """The body of a request to one model: its OpenAPI schema names the model's own classes, samplers and limits.
 
-    What is accepted is the same: the model itself says what it does not know, and what is nearest.
+    What is accepted is the same: the model itself says what it does not know, and what is nearest. carded: it has a
+    sampler card, which `quality` chooses from.
     """
-    first = {"count": min(4, max_count), "seed": 0} | ({"labels": class_names[0]} if class_names else {})
+    first: dict[str, Any] = {"count": min(4, max_count), "seed": 0}
+    if class_names:
+        first["labels"] = class_names[0]
     examples = [first, {"count": min(64, max_count), **_SECOND[modality]}]
 
     def tell(schema: dict[str, Any]) -> None:
@@ -91,13 +96,15 @@ def wish_of(modality: str, class_names: tuple[str, ...], samplers: tuple[str, ..
         if "sampler" in fields:
             _narrow(fields["sampler"], {"enum": [*samplers, None]})
         if "labels" in fields and class_names:
-            label = {"anyOf": [{"enum": list(class_names)}, {"type": "integer", "minimum": 0}]}
-            label["anyOf"][1]["maximum"] = len(class_names) - 1
+            index = {"type": "integer", "minimum": 0, "maximum": len(class_names) - 1}
+            label = {"anyOf": [{"enum": list(class_names)}, index]}
             several = {"type": "array", "items": label, "minItems": 1, "maxItems": 1000}
             _narrow(fields["labels"], {"anyOf": [label, several, _NULL]})
         elif "labels" in fields:
             _narrow(fields["labels"], _NULL)
             _narrow(fields["guidance_scale"], {"enum": [1.0, None]})
+        if "quality" in fields and not carded:
+            _narrow(fields["quality"], _NULL)
 
     config = ConfigDict(json_schema_extra=tell)
     base = WISHES[modality]

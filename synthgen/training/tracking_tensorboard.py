@@ -23,7 +23,7 @@ class TensorboardTracker:
         from torch.utils.tensorboard import SummaryWriter
 
         purged = self.step + 1 if self.step else None
-        self.writer = SummaryWriter(str(self.run / FOLDER), purge_step=purged)  # type: ignore[no-untyped-call]
+        self.writer = SummaryWriter(str(self.run / FOLDER), purge_step=purged)
         rows = "\n".join(f"| {key} | {value} |" for key, value in flat(settings))
         self._text("settings", f"| setting | value |\n|---|---|\n{rows}", self.step)
 

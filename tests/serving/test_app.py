@@ -186,6 +186,7 @@ def test_the_schema_names_what_this_model_knows(ask: Ask, rows: Any) -> None:
     assert fields["labels"]["anyOf"][0]["anyOf"][0]["enum"] == ["top", "bottom"]
     assert fields["count"]["maximum"] == 100
     assert "euler" in fields["sampler"]["enum"]
+    assert ("enum" in str(fields["quality"])) == bool(ask("GET", "/model").json()["sampler_card"])
     for example in wish(ask, "ImageWish")["examples"]:
         assert ask("POST", "/generate", json=example).status_code == 200
     assert "labels" not in wish(asker(rows), "RowWish")["properties"]
