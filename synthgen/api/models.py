@@ -12,6 +12,7 @@ from synthgen.config.tables import TableConfig
 from synthgen.errors import UsageError
 from synthgen.generation.model import Model, load
 from synthgen.reporting import Reporter
+from synthgen.runs import resolve_run
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,6 +39,7 @@ def train(
     steps: int | None = None,
     epochs: float | None = None,
     settings: dict[str, Any] | None = None,
+    distill: str | Path | Model | None = None,
     device: str = "auto",
     resume: bool = False,
     force: bool = False,
@@ -52,6 +54,7 @@ def train(
             settings such as `data.window` say so) or an array (N, L, C) of series.
         budget, steps, epochs: how long; at most one of them. settings: dotted keys and values, such as
             `{"training.batch_size": 128}`.
+        distill: a model of images to tune, with its own data, so that one or two steps of its sampler are enough.
     Raises: UsageError for a request that cannot work, SynthgenError when training fails.
     """
     from synthgen.training.choosing import choose_settings
@@ -67,7 +70,10 @@ def train(
     source = type(data).__name__ if in_memory else None if data is None else str(data)
     flags = {"data.source": source, **(settings or {}), **lengths}
     folder = None if out is None else Path(out)
-    name, chosen = choose_settings(what, config=config, flags=flags, resumed=folder if resume else None)
+    teacher = None if distill is None else distill.path if isinstance(distill, Model) else resolve_run(distill)
+    name, chosen = choose_settings(
+        what, config=config, flags=flags, resumed=folder if resume else None, distill=teacher
+    )
     result = train_core(
         chosen,
         folder or Path("runs") / name,
@@ -75,6 +81,7 @@ def train(
         force=force,
         device=device,
         data=_loaded(data, chosen) if in_memory else None,
+        teacher=teacher,
         reporter=reporter,
     )
     return load(result.checkpoint, device=device)
