@@ -61,7 +61,8 @@ BATCHES = (16, 32, 64, 128, 256)
 class Job:
     """One measurement. folder: of the run, or of its export. form: fp32, bf16; "" is what the model chooses.
 
-    Of a pipeline also `compiled`: bf16 autocast, channels_last and torch.compile.
+    `compiled`: of synthgen, what the model chooses and `--compile always`; of a pipeline bf16 autocast, channels_last
+    and torch.compile.
     """
 
     folder: str
@@ -112,8 +113,8 @@ def our_model(folder: str, form: str, device: str) -> Any:
     from synthgen.generation.model import load_image_model
 
     model = load_image_model(folder, device=device)
-    if form:
-        model.denoiser.precision = torch.float32 if form == "fp32" else torch.bfloat16
+    if form == "fp32":
+        model.denoiser.precision = torch.float32
     return model
 
 
@@ -147,17 +148,20 @@ def made(name: str, folder: str, steps: int, seed: int, device: str) -> dict[str
 
 
 def ours(job: Job) -> dict[str, float]:
-    """Sample with synthgen; with `write` into a folder as IDX files, which MNIST comes in."""
+    """Sample with synthgen as `Model.sample` does; with `write` into a folder as IDX files, which MNIST comes in."""
+    import numpy as np
+
     from synthgen.generation.folder import plan_samples, sample_to_folder
 
     model, found = our_model(job.folder, job.form, job.device), {}
+    recipe = replace(model.recipe(sampler=job.sampler, steps=job.steps), compiled=job.form == "compiled")
     if job.write:
-        plan = plan_samples(model, job.count, recipe=model.recipe(sampler=job.sampler, steps=job.steps), format="idx")
+        plan = plan_samples(model, job.count, recipe=recipe, format="idx")
         with tempfile.TemporaryDirectory() as out, clocked(found, job.device):
             sample_to_folder(model, Path(out) / "set", plan)
     else:
         with clocked(found, job.device):
-            model.sample(job.count, sampler=job.sampler, steps=job.steps)
+            model.engine(recipe).pixels(np.arange(job.count), None, 0)
     return found | {"peak_mb": peak_mb(job.device)}
 
 
@@ -319,6 +323,8 @@ def network(name: str, sides: Sides, arguments: argparse.Namespace, folder: Path
             their = {key: replace(job, count=min(count, job.batch)) for key, job in their.items()}
         mine = Job(run, sampler, made_steps, count * arguments.more, device=device)
         jobs = {"ours": mine, "ours-fp32": replace(mine, count=count, form="fp32"), **their}
+        if arguments.compile:
+            jobs["ours-compiled"] = replace(mine, form="compiled")
         if not long:
             jobs["written"] = replace(mine, write=True)
         say(f"{name}: {sampler}, {made_steps} steps")
@@ -346,12 +352,12 @@ def part_of_page(facts: dict[str, Any]) -> list[str]:
                     TITLES[name],
                     f"{sampler}, {found['steps']:,}",
                     spread(rates["ours"]),
-                    spread(rates["written"]) if "written" in rates else "",
+                    *(spread(rates[name]) if name in rates else "" for name in ("written", "ours-compiled")),
                     *(cell for form in forms for cell in against(found, f"theirs-{form}")),
                     spread(ratios(rates, "ours-fp32", "theirs-fp32")),
                 ]
             )
-    heads = ["network", "sampler, steps", "synthgen", "written, too"]
+    heads = ["network", "sampler, steps", "synthgen", "written, too", "compiled"]
     heads += [word for form in forms for word in (FORMS[form], "times", "times, CPU")] + ["times, both fp32"]
     return [*lines, *table(heads, rows, words=2), "", *rest_of_page(facts)]
 
@@ -399,6 +405,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, nargs="+", default=list(BATCHES), help="tried for the pipeline")
     parser.add_argument("--forms", nargs="+", choices=list(FORMS), default=["fp32", "bf16"], help="of the pipeline")
+    parser.add_argument("--compile", action="store_true", help="also time synthgen with a compiled network")
     parser.add_argument("--ddpm-steps", type=int, default=20, help="of the 1,000 that are measured")
     parser.add_argument("--train-steps", type=int, default=40)
     parser.add_argument("--seed", type=int, default=0)
