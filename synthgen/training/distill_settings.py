@@ -15,7 +15,7 @@ from synthgen.config.schema import Config, DistillConfig, SamplingConfig, Traini
 from synthgen.errors import UsageError
 from synthgen.runs import peek, resolve_run
 
-TRAINING = TrainingConfig(batch_size=128, learning_rate=1e-3)
+TRAINING = TrainingConfig(batch_size=64, learning_rate=1e-3)
 """How a distillation is optimised unless told otherwise."""
 
 _OWN = ("data.source", "data.max_bad", "model.dropout", "diffusion.label_dropout")
