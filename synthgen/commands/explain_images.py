@@ -69,6 +69,10 @@ def _show(console: Console, found: Explanation, out: Path) -> None:
         _show_trajectory(console, summary["trajectory"])
     for name in found.attributions:
         part = summary[name]
+        if "noise_levels" in part:
+            console.line(f"{name}: {part['noise_levels']} noise levels, {part['draws_per_level']} noises of each")
+        if "orders" in part:
+            console.line(f"{name}: {part['squares']} squares, hidden in {part['orders']} orders")
         for check in part["checks"]:
             console.line(f"{name}, {check['name']}: {check['sentence']}")
         console.line(f"note: {part['caveat']}")

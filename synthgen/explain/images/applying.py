@@ -13,7 +13,8 @@ from synthgen.explain.images import attention as attending
 from synthgen.explain.images import journey, neighbours, sharing
 from synthgen.explain.images.cam import DRAWS, evidence_cam, judge_cam
 from synthgen.explain.images.context import Context
-from synthgen.explain.images.evidence import evidence
+from synthgen.explain.images.evidence import DRAWS as EVIDENCE_DRAWS
+from synthgen.explain.images.evidence import LEVELS, evidence
 from synthgen.explain.images.methods import NEEDS_CLASSES
 from synthgen.explain.images.probe import Probe
 from synthgen.explain.trajectory import trajectory_summary
@@ -44,10 +45,17 @@ def impossible(found: Explanation, method: str) -> str | None:
 
 def _evidence_of(context: Context, probe: Probe, few: bool = False) -> tuple[Attribution, Attribution]:
     assert context.labels is not None
-    more = {"levels": _FEW_LEVELS, "draws": _FEW_DRAWS} if few else {}
-    asked = (probe, context.x0, context.labels, context.rivals, context.classes)
-    reporter = None if few else context.reporter
-    return evidence(*asked, keys=context.keys, reporter=reporter, **more)
+    return evidence(
+        probe,
+        context.x0,
+        context.labels,
+        context.rivals,
+        context.classes,
+        keys=context.keys,
+        levels=_FEW_LEVELS if few else LEVELS,
+        draws=_FEW_DRAWS if few else EVIDENCE_DRAWS,
+        reporter=None if few else context.reporter,
+    )
 
 
 def _evidence(found: Explanation) -> None:
@@ -74,21 +82,14 @@ def _of_evidence(found: Explanation, form: int) -> None:
 
 def _gradcam(found: Explanation) -> None:
     context = found.context
-    assert context.labels is not None
-    names = (context.called(context.labels), context.called(context.rivals))
+    labels, rivals = context.labels, context.rivals
+    assert labels is not None
+    names = (context.called(labels), context.called(rivals))
     for block in CAM_BLOCKS:
 
         def made(probe: Probe, draws: int, block: str = block) -> tuple[Attribution, np.ndarray]:
-            sides = (context.labels, context.rivals)
-            return evidence_cam(
-                probe,
-                context.x0,
-                *sides,
-                names,
-                keys=context.keys,
-                block=block,
-                draws=draws,  # type: ignore[arg-type]
-            )
+            asked = (probe, context.x0, labels, rivals, names)
+            return evidence_cam(*asked, keys=context.keys, block=block, draws=draws)
 
         one, bins = made(context.probe, DRAWS)
         shuffled = [made(context.shuffled(number), 2)[0].maps for number in range(audit.SHUFFLES)]

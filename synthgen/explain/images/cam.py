@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +13,6 @@ from torch.nn import functional
 from synthgen.explain.attribution import Attribution
 from synthgen.explain.images.judge import Judge
 from synthgen.explain.images.probe import Probe, View
-
-if TYPE_CHECKING:
-    from synthgen.models.unet import UNet
 
 BINS = ("high", "middle", "low")
 """Noise, each a third of the levels of training."""
@@ -49,11 +45,11 @@ def blocks_of(network: nn.Module) -> dict[str, nn.Module]:
 
     Residual layers, not whole blocks: a block may return more than one tensor.
     """
-    unet: UNet = network.unet  # type: ignore[assignment]
+    unet: Any = network.unet
     return {
-        "down": unet.down_blocks[0].resnets[-1],  # type: ignore[union-attr,index]
-        "middle": unet.mid_block.resnets[-1],  # type: ignore[index,dict-item]
-        "up": unet.up_blocks[-1].resnets[-1],  # type: ignore[union-attr,index]
+        "down": unet.down_blocks[0].resnets[-1],
+        "middle": unet.mid_block.resnets[-1],
+        "up": unet.up_blocks[-1].resnets[-1],
     }
 
 
@@ -81,7 +77,7 @@ def evidence_cam(
     x0: np.ndarray,
     labels: np.ndarray,
     rivals: np.ndarray,
-    names: Sequence[tuple[str, ...]],
+    names: tuple[tuple[str, ...], tuple[str, ...]],
     *,
     keys: np.ndarray,
     block: str = "up",
@@ -119,7 +115,8 @@ def evidence_cam(
         QUESTION,
         values,
         np.full(len(x0), np.nan),
-        *names,  # type: ignore[arg-type]
+        names[0],
+        names[1],
         seeds=(probe.seed,),
         caveat=CAVEAT.format(size=size),
         unit="gradient times activation",

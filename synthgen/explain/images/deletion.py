@@ -111,7 +111,7 @@ class Deleter:
         for row in range(count):
             for place in range(RANDOM_SETS):
                 down, right = random.integers(height), random.integers(width)
-                flips = [axis for axis in (1, 2) if random.random() < 0.5]
+                flips = tuple(axis for axis in (1, 2) if random.random() < 0.5)
                 found[row, place] = np.roll(np.flip(masks[row], flips), (down, right), axis=(1, 2))
         return found.reshape(count, RANDOM_SETS * kinds, height, width)
 

@@ -148,7 +148,7 @@ def audit_table(found: Explanation) -> Markup:
     ]
     chance = np.mean([one.random.mean(axis=0) for one in found.losses.values()], axis=0)
     rows += [*plain, ["random", *(f"{value:.2f}" for value in chance), None, "to be beaten"]]  # type: ignore[list-item]
-    names, values = [row[0] for row in rows], [(float(row[1]) + float(row[2])) / 2 for row in rows]  # type: ignore[arg-type]
+    names, values = [row[0] for row in rows], [(float(row[1]) + float(row[2])) / 2 for row in rows]
     caption = f"What drawing the top pixels anew costs, mean of {shares_text()}, {found.context.target.unit}."
     return group(
         paragraph(
@@ -200,7 +200,8 @@ def attention_piece(found: Explanation) -> Markup:
                     looks.maps[layer][row, level, head].mean(axis=0).reshape(looks.sides[layer])
                     * looks.maps[layer].shape[-1]
                 )
-                told = f"attention of {names[row]}, noise level {sigma_text(looks.ratios[level])}, {looks.names[layer]}"
+                where = f"noise level {sigma_text(looks.ratios[level])}, {looks.names[layer]}, {head + 1}"
+                told = f"attention of {names[row]}, {where}"
                 image = picture(signed_colors(got - 1.0), told)
                 hidden = _hidden(row or level or place)
                 pictures.append(

@@ -47,6 +47,8 @@ def real_images(model: Model, data: str | None, reporter: Reporter, should_stop:
         return Real(None, None, f"the training images cannot be read ({getattr(error, 'message', error)})")
     expected = (model.codec.height, model.codec.width, model.codec.channels)
     if whole.shape != expected:
+        if data is None:
+            return Real(None, None, f"{config.data.source} has changed since the training")
         raise UsageError(f"{whole.name} holds images of {whole.shape}, and the model's are {expected}")
     train, left_out = whole.hold_out(config.data.validation)
     if train.fingerprint != model.header["data"]["fingerprint"]:
