@@ -21,8 +21,8 @@ CONSISTENCY_GRID = {"consistency": (1, 2, 3, 4)}
 FEW, FITTED_TO = 8, 64
 """Up to so many steps a setting is tried at learned noise levels, too; they are fitted to so many samples."""
 
-FIRST_SHARE = 4
-"""The first look is at one in so many samples."""
+FIRST_SHARE, FIRST_LEAST = 4, 500
+"""The first look is at one in so many samples, and at so many at least: FID of fewer is mostly chance."""
 
 _SECOND_LOOK, _REPEATED = 0.6, 0.5
 """Share of the network evaluations of all settings that is left after the first look, and after the second."""

@@ -21,7 +21,7 @@ from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.evaluation.extractors import Features
 from synthgen.evaluation.sampler_card import FACTORS, Card, Setting, describe, fields_of
 from synthgen.evaluation.sampler_card_judge import Judge
-from synthgen.evaluation.sampler_card_settings import COUNT, FEW, FIRST_SHARE, FITTED_TO, REPEATS, expected_calls
+from synthgen.evaluation.sampler_card_settings import COUNT, FEW, FIRST_LEAST, FIRST_SHARE, FITTED_TO, REPEATS, expected_calls
 from synthgen.generation.building import recipe_with
 from synthgen.generation.engine import Recipe
 from synthgen.generation.fitting import level_fitter
@@ -102,7 +102,7 @@ class Sweep:
     def run(self) -> Card:
         """Measure everything, with fewer seeds where time runs out. Raises StoppedError, OutOfTimeError."""
         began = time.monotonic()
-        first = max(2, self.count // FIRST_SHARE)
+        first = min(self.count, max(FIRST_LEAST, self.count // FIRST_SHARE))
         self._draw(self.trials, self.seed, first, f"a first look at {len(self.trials)} settings")
         left = self._look(self.trials)
         self._draw(left, self.seed, self.count, f"{len(left)} settings in full")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from synthgen.evaluation.sampler_card import FACTORS, Card, Setting, choose, front
@@ -42,9 +43,12 @@ COLUMNS = ("sampler card", "calls", "FID", "class agreement", "cost")
 
 def figures(one: Setting, found: Card) -> list[str]:
     """FID with its error, class agreement and cost of a setting, as texts."""
-    error = f" ± {one.error:.2g}" if one.deviation is not None and one in found.complete else ""
+    fid = f"{one.fid:.3g}"
+    if one.error > 0 and one in found.complete:  # two digits of the error, and as many of the value
+        digits = max(0, 1 - math.floor(math.log10(one.error)))
+        fid = f"{one.fid:,.{digits}f} ± {one.error:,.{digits}f}"
     agreement = "–" if one.agreement is None else f"{100 * one.agreement:.2f} %"
-    return [f"{one.fid:.3g}{error}", agreement, "–" if one.cost is None else f"{one.cost:.1f}"]
+    return [fid, agreement, "–" if one.cost is None else f"{one.cost:.1f}"]
 
 
 def remark(one: Setting, found: Card) -> str:

@@ -15,7 +15,7 @@ from synthgen.errors import SynthgenError, UsageError
 from synthgen.evaluation.sampler_card import Card, Setting, choose, front, needed_card, parse_card
 from synthgen.evaluation.sampler_card_settings import candidates, expected_calls
 from synthgen.evaluation.sampler_card_sweep import survivors
-from synthgen.evaluation.sampler_card_text import about_card, about_choice, card_document
+from synthgen.evaluation.sampler_card_text import about_card, about_choice, card_document, figures
 
 
 def setting(calls: int, fid: float, deviation: float | None = None, **sampling: Any) -> Setting:
@@ -194,3 +194,13 @@ def test_candidates_hold_the_models_own_setting_once() -> None:
     for wrong in ({"samplers": ("huen",)}, {"steps": (0,)}, {"guidance": (math.nan,)}):
         with pytest.raises(UsageError):
             candidates(own, **wrong)
+
+
+def test_values_have_as_many_digits_as_their_errors() -> None:
+    found = card(setting(5, 2.0, 0.42), setting(8, 0.8519, 0.018), setting(9, 1234.5, 2400.0), setting(10, 0.5))
+    assert [figures(one, found)[0] for one in found.settings] == [
+        "2.00 ± 0.21",
+        "0.8519 ± 0.0090",
+        "1,234 ± 1,200",
+        "0.5",
+    ]

@@ -60,7 +60,7 @@ def test_one_step_of_a_mean_is_worse_than_four(carded: tuple[Path, Card]) -> Non
     card = carded[1]
     by_steps = {one.sampling.steps: one for one in card.settings if not one.sampling.noise_levels}
     assert by_steps[1].fid > 2 * by_steps[4].fid
-    assert by_steps[1].count < card.count, "it was given up after the first look"
+    assert by_steps[1] not in card.complete, "it was given up after the first look"
     assert [one.calls for one in card.settings][:2] == [1, 4]
     assert {one.name for one in card.settings[1:]} <= {"dpm++2m, 4 steps", "dpm++2m, 4 steps at learned levels"}
     assert choose(card.complete, "fast").calls == 4
