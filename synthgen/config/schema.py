@@ -169,7 +169,7 @@ class DistillConfig(Section):
     teacher_sha256: str = Field("", description="which checkpoint of it that was")
     q: float = Field(4.0, gt=1, description="the two noise levels of a pair lie q times closer at every stage")
     stages: int = Field(
-        4, ge=1, le=100, description="equal parts of the run; after the last, pairs are q^-stages apart"
+        3, ge=1, le=100, description="equal parts of the run; after the last, pairs are q^-stages apart"
     )
     k: float = Field(8.0, ge=0, description="how much wider pairs are at low noise")
     b: float = Field(1.0, gt=0, description="noise above which pairs are no longer wider, as 1/sigma")
