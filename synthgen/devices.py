@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import sys
 
 import torch
 
 from synthgen.errors import UsageError
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+"""Parameters of mallopt(3)."""
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -26,6 +31,18 @@ def pick_device(name: str = "auto") -> torch.device:
     if missing:
         raise UsageError(f"device '{name}' is not there", "run `synthgen doctor` to see what is")
     return device
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep freed memory for the next tensor; elsewhere nothing is done.
+
+    By default it hands large pieces back to the kernel at once, and every tensor of a megabyte is mapped and zeroed
+    anew: a tenth to a fifth of the time of a network in float32.
+    """
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(_MMAP_THRESHOLD, 32 * 2**20)  # the most that old versions accept
+        libc.mallopt(_TRIM_THRESHOLD, 256 * 2**20)
 
 
 def computes_bf16(device: torch.device) -> bool:

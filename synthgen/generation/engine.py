@@ -18,7 +18,7 @@ from synthgen.diffusion.timesteps import sampling_levels
 from synthgen.generation.compiling import for_sampling
 from synthgen.generation.noise import noise
 from synthgen.generation.numerics import pinned
-from synthgen.generation.parallel import in_order, one_thread
+from synthgen.generation.parallel import in_order, one_behind, one_thread
 
 StepCallback = Callable[[int, torch.Tensor, torch.Tensor], None]
 """Called at each row of the table with (row, x as the network saw it, x0_hat)."""
@@ -120,11 +120,11 @@ class Engine:
         shape = (self.codec.channels, self.codec.height, self.codec.width)
 
         def draw(index: int) -> torch.Tensor:
-            return torch.from_numpy(noise(seed, keys, shape, index)).to(self.device)
+            return self._sent(noise(seed, keys, shape, index))
 
         on_device = None
         if labels is not None:
-            on_device = torch.from_numpy(np.pad(labels, (0, padding), mode="edge")).to(self.device)
+            on_device = self._sent(np.pad(labels, (0, padding), mode="edge"))
         with one_thread(self.device), pinned(self.device):
             x = run_table(
                 self.table,
@@ -150,13 +150,34 @@ class Engine:
     def _in_blocks(self, keys: Sequence[int] | np.ndarray, labels: LabelsOf, seed: int) -> Iterator[np.ndarray]:
         size = self.recipe.block_size
 
-        def one(index: int) -> np.ndarray:
+        def decoded(index: int) -> torch.Tensor:
             start, stop = index * size, min((index + 1) * size, len(keys))
-            latents = self.latents(np.asarray(keys[start:stop]), labels(start, stop), seed)
-            pixels: np.ndarray = self.codec.decode(latents).cpu().numpy()
+            return self.codec.decode(self.latents(np.asarray(keys[start:stop]), labels(start, stop), seed))
+
+        def one(index: int) -> np.ndarray:
+            pixels: np.ndarray = decoded(index).cpu().numpy()
             return pixels
 
-        return in_order(one, -(-len(keys) // size), self.device)
+        def begin(index: int) -> Callable[[], np.ndarray]:
+            pixels = decoded(index).to("cpu", non_blocking=True)
+            there = torch.cuda.Event()
+            there.record()  # type: ignore[no-untyped-call]
+
+            def wait() -> np.ndarray:
+                there.synchronize()  # type: ignore[no-untyped-call]
+                return pixels.numpy().copy()  # memory that the device writes to is scarce
+
+            return wait
+
+        count = -(-len(keys) // size)
+        return one_behind(begin, count) if self.device.type == "cuda" else in_order(one, count, self.device)
+
+    def _sent(self, values: np.ndarray) -> torch.Tensor:
+        """An array on the device; a GPU fetches it by itself, while the next one is drawn here."""
+        held = torch.from_numpy(values)
+        return (
+            held.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else held.to(self.device)
+        )
 
     def pixels(self, keys: np.ndarray, labels: np.ndarray | None, seed: int) -> np.ndarray:
         """Samples as uint8 (len(keys), H, W, C)."""

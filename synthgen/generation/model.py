@@ -276,6 +276,7 @@ def load(
     """
     path, header, tensors = _newest_good(run, reporter)
     place = devices.pick_device(device)
+    devices.keep_freed_memory()
     if header.get("modality") == "tables":
         from synthgen.generation.tables.model import TableModel
 

@@ -77,6 +77,7 @@ def train(
     """
     started = time.monotonic()
     world = world or World(devices.pick_device(device))
+    devices.keep_freed_memory()
     reporter = (reporter if world.main else None) or NullReporter()
     if world.main:
         check_output(out, force=force, resume=resume)

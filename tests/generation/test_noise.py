@@ -38,6 +38,19 @@ def test_samples_and_draws_are_independent_standard_normal() -> None:
     assert np.abs(rows).max() < 5 / np.sqrt(4000)
 
 
+def test_each_sample_has_the_philox_stream_of_its_seed_and_number() -> None:
+    """As numpy makes them, one generator for each; the words of the counter keep noise and uniforms apart."""
+    keys, draws = [3, 2**40, 3], [0, 1, 2]
+    found = noise(2**63 + 1, np.array(keys), (7,), np.array(draws))
+    for row, key, draw in zip(found, keys, draws, strict=True):
+        words = {"key": np.array([2**63 + 1, key], np.uint64), "counter": np.array([0, 0, 0, draw], np.uint64)}
+        expected = np.random.Generator(np.random.Philox(**words)).standard_normal(7, dtype=np.float32)
+        np.testing.assert_array_equal(row, expected)
+    words = {"key": np.array([1, 9], np.uint64), "counter": np.array([0, 0, 1, 4], np.uint64)}
+    expected = np.random.Generator(np.random.Philox(**words)).random(5, dtype=np.float32)
+    np.testing.assert_array_equal(uniforms(1, np.array([8, 9]), 5, 4)[1], expected)
+
+
 @pytest.mark.parametrize("seed", [-1, 2**64])
 def test_a_seed_out_of_range_is_refused(seed: int) -> None:
     with pytest.raises(UsageError, match="out of range"):
