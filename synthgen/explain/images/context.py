@@ -12,7 +12,7 @@ import torch
 
 from synthgen.data.subset import stratified_subset
 from synthgen.downstream.classifier import load_classifier
-from synthgen.errors import SynthgenError
+from synthgen.errors import UsageError
 from synthgen.evaluation.domain import BUNDLED, WEIGHTS, domain_extractor
 from synthgen.evaluation.extractors import Extractor
 from synthgen.explain.attribution import Check, Target
@@ -111,7 +111,7 @@ class Context:
             return build_judge(network.to(self.model.device), names, self.classes, measured, None, "test images")
         try:
             extractor = self.extractor
-        except SynthgenError as error:
+        except UsageError as error:  # images too small for a classifier
             self.reporter.warn(f"no judge: {error.message}")
             return None
         if extractor is None or not extractor.class_names:
@@ -119,7 +119,9 @@ class Context:
         network = extractor.module.model
         assert isinstance(network, ConvClassifier)
         data, seen = (
-            (self.real.holdout, "held-out images") if self.real.holdout else (self.real.train, "its own images")
+            (self.real.holdout, "held-out images")
+            if self.real.holdout
+            else (self.real.train, "images that it learned from")
         )
         if data is not None and len(data) > MOST_TESTED:
             data = data.select(np.sort(stratified_subset(data.labels, len(data), MOST_TESTED)))
