@@ -189,5 +189,9 @@ def test_noise_levels_belong_to_a_number_of_steps(distilled: Path) -> None:
     chosen = model.recipe(noise_levels=[80.0, 2.0, 0.3])
     assert (chosen.steps, chosen.noise_levels) == (3, (80.0, 2.0, 0.3))
     assert model.engine(chosen).table.sigmas.tolist() == [80.0, 2.0, 0.3, 0.0]
+    assert np.array_equal(
+        model.sample(3, noise_levels=[80.0, 2.0, 0.3]),
+        model.engine(chosen).pixels(np.arange(3), np.array([0, 1, 0]), 0),
+    )
     with pytest.raises(UsageError, match="3 noise levels were given for 2 steps"):
         model.recipe(steps=2, noise_levels=[80.0, 2.0, 0.3])
