@@ -21,7 +21,15 @@ from synthgen.errors import StoppedError, SynthgenError, UsageError
 from synthgen.evaluation.extractors import Features
 from synthgen.evaluation.sampler_card import FACTORS, Card, Setting, describe, fields_of
 from synthgen.evaluation.sampler_card_judge import Judge
-from synthgen.evaluation.sampler_card_settings import COUNT, FEW, FIRST_LEAST, FIRST_SHARE, FITTED_TO, REPEATS, expected_calls
+from synthgen.evaluation.sampler_card_settings import (
+    COUNT,
+    FEW,
+    FIRST_LEAST,
+    FIRST_SHARE,
+    FITTED_TO,
+    REPEATS,
+    expected_calls,
+)
 from synthgen.generation.building import recipe_with
 from synthgen.generation.engine import Recipe
 from synthgen.generation.fitting import level_fitter
