@@ -72,7 +72,11 @@ class SeriesWish(Wish):
 WISHES: dict[str, type[Wish]] = {"images": ImageWish, "tables": RowWish, "series": SeriesWish}
 """The body of a request, by the modality of the model."""
 
-_SECOND = {"images": {"format": "npz"}, "tables": {"format": "csv"}, "series": {"length": 24, "format": "csv"}}
+_SECOND: dict[str, dict[str, Any]] = {
+    "images": {"format": "npz"},
+    "tables": {"format": "csv"},
+    "series": {"length": 24, "format": "csv"},
+}
 _NULL = {"type": "null"}
 
 
