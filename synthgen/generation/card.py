@@ -106,6 +106,7 @@ def _making(plan: SamplePlan, training: dict[str, Any]) -> list[tuple[str, objec
         ("training steps", number(training.get("steps"))),
         ("sampler", f"{recipe.sampler}, {recipe.steps} steps"),
         ("guidance scale", recipe.guidance_scale),
+        ("guided by", code(f"sha256:{recipe.autoguidance}") if recipe.autoguidance else None),
         ("seed", plan.seed),
         ("sample k", "a function of the checkpoint, the recipe, the seed and k alone"),
         ("precision", plan.precision),
