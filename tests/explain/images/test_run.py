@@ -137,7 +137,7 @@ def test_reels_in_the_page_are_the_steps_side_by_side(folder: Path) -> None:
 
 def test_names_of_classes_are_shown_as_text(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "class_names", ("<script>alert(1)</script>", "b&b"))
-    explain_to_folder(model, tmp_path / "why", Request(2, steps=2, methods=("judge", "trajectory")))
+    explain_to_folder(model, tmp_path / "why", Request(2, steps=2, methods=("trajectory", "evidence")))
     text = (tmp_path / "why" / "index.html").read_text(encoding="utf-8")
     assert "<script>alert" not in text and "&lt;script&gt;alert(1)" in text and "b&amp;b" in text
 
