@@ -230,6 +230,8 @@ def seams(model: SeriesModel, preset: str, sequences: int, length: int, seeds: i
         scores = discriminative(one, other, seeds=range(seeds))
         return {"mean": float(scores.mean()), "deviation": float(scores.std(ddof=1)) if seeds > 1 else 0.0}
 
+    steps = (np.abs(np.diff(long, axis=1)) / np.nanstd(values, axis=0)).mean((0, 2))
+    seam = np.isin(np.arange(1, length), np.arange(WINDOW, length, hop))
     halves = np.random.default_rng(seed).permutation(len(whole))
     return {
         "windows": len(across), "sequences": sequences, "length": length,
@@ -237,6 +239,7 @@ def seams(model: SeriesModel, preset: str, sequences: int, length: int, seeds: i
         "astride_vs_whole": score(astride, whole), "astride_vs_real": score(astride, real),
         "whole_vs_real": score(whole, real), "whole_vs_whole": score(whole[halves[::2]], whole[halves[1::2]]),
         "floor": expected_score(test_count(len(across), len(across))),
+        "step": {"seam": float(steps[seam].mean()), "elsewhere": float(steps[~seam].mean())},
     }  # fmt: skip
 
 
@@ -288,6 +291,12 @@ def tables(results: dict[str, Any]) -> str:
         rows.append(["expected of equal sides", f"{one['floor']:.4f}"])
         lines += [f"## ETTh1: seams of {one['sequences']} continuations of {one['length']:,} steps", ""]
         lines += table([f"{one['windows']:,} windows a side", "discriminative score"], rows)
+        if "step" in one:
+            seam, elsewhere = (shown(one["step"][key]) for key in ("seam", "elsewhere"))
+            lines += [
+                f"From one step to the next, values move by {seam} deviations across a seam, {elsewhere} elsewhere.",
+                "",
+            ]
     return "\n".join(lines)
 
 
