@@ -6,6 +6,7 @@ import ctypes
 import os
 import platform
 import sys
+from typing import Any
 
 import torch
 
@@ -39,7 +40,7 @@ def keep_freed_memory() -> None:
     By default it hands large pieces back to the kernel at once, and every tensor of a megabyte is mapped and zeroed
     anew: a tenth to a fifth of the time of a network in float32.
     """
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+    libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     if hasattr(libc, "mallopt"):
         libc.mallopt(_MMAP_THRESHOLD, 32 * 2**20)  # the most that old versions accept
         libc.mallopt(_TRIM_THRESHOLD, 256 * 2**20)

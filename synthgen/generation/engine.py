@@ -160,11 +160,11 @@ class Engine:
 
         def begin(index: int) -> Callable[[], np.ndarray]:
             pixels = decoded(index).to("cpu", non_blocking=True)
-            there = torch.cuda.Event()
-            there.record()  # type: ignore[no-untyped-call]
+            there = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            there.record()
 
             def wait() -> np.ndarray:
-                there.synchronize()  # type: ignore[no-untyped-call]
+                there.synchronize()
                 return pixels.numpy().copy()  # memory that the device writes to is scarce
 
             return wait
