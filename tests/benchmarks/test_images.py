@@ -91,6 +91,7 @@ def test_the_share_of_the_peak_is_that_of_the_arithmetic(module: Any) -> None:
     speed = module("images_speed")
     rates = {"ours": [500.0], "ours-fp32": [100.0], "written": [480.0], "theirs-fp32": [100.0], "theirs-bf16": [125.0]}
     sampler = {"steps": 10, "images_per_second": rates, "peak_mb": {"ours": 400.0, "theirs-fp32": 900.0}}
+    sampler["images_per_cpu_second"] = rates
     long = {**sampler, "steps": 1000, "images_per_second": {name: [rate[0] / 100] for name, rate in rates.items()}}
     one = {
         "parameters": 1000,
@@ -99,7 +100,7 @@ def test_the_share_of_the_peak_is_that_of_the_arithmetic(module: Any) -> None:
         "matmul_tflops": [{"fp32": 1.0, "bf16": 4.0}, {"fp32": 0.8, "bf16": 5.0}],
         "samplers": {"dpm++2m": sampler, "ddpm": long},
     }
-    lines = speed.rest_of_page({"forms": ["fp32"], "networks": {"patches": one}})
+    lines = speed.rest_of_page({"forms": ["fp32"], "device": "cpu", "networks": {"patches": one}})
     cells = [cell.strip() for cell in lines[-1].strip("|").split("|")]
     # 500 images of 10 calls of 100 MFLOP are 0.5 TFLOP/s: 10 % of 5, 50 % of 1; and 500 a second are 500 times 1
     assert cells[2:] == ["100", "2 (1 to 4)", "10 of 5", "50 of 1", "400", "900", "500"]
@@ -143,7 +144,7 @@ def test_every_row_has_a_cell_for_every_head(module: Any) -> None:
     pages = [
         quality.part_of_page({**facts, "results": [one]}),
         peers.part_of_page({**facts, "results": [one], "in_turn": False, "budget": "1m", "images": 5, "data": "mnist"}),
-        speed.part_of_page({**facts, "forms": ["fp32", "bf16"], "networks": {"patches": network}}),
+        speed.part_of_page({**facts, "device": "cpu", "forms": ["fp32", "bf16"], "networks": {"patches": network}}),
     ]
     for lines in pages:
         assert len([line for line in lines if line.startswith("|---")]) >= 2
