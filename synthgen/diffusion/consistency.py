@@ -77,7 +77,8 @@ def consistency_loss(
         target = torch.where(r.view(shape) > 0, nearer, x0)
     answer = denoiser(x0 + t.view(shape) * noise, one, t, schedule.time(t), labels)
     squares = (answer - target).square().flatten(1).mean(1)
-    return ((squares + c * c).sqrt() - c) / (t - r)
+    losses: torch.Tensor = ((squares + c * c).sqrt() - c) / (t - r)
+    return losses
 
 
 @contextmanager
