@@ -30,10 +30,11 @@ def test_a_fresh_process_computes_the_same(make_model, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 def test_compiled_programs_are_compared_too(make_model, tmp_path):
+    """The network's alone: five evaluations are more than a sampler is compiled with."""
     model = make_model("edm", "edm")
-    recipe = model.recipe(sampler="euler", steps=1)
+    recipe = model.recipe(sampler="euler", steps=5)
     result = export_model(model, tmp_path / "out", format="torch-export", recipe=recipe, aot=True)
-    assert [check.what for check in result.checks] == ["network", "network-aot", "sampler", "sampler-aot"]
+    assert [check.what for check in result.checks] == ["network", "network-aot", "sampler"]
     assert all(check.error <= 1e-4 for check in result.checks)
 
 
