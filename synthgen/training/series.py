@@ -132,9 +132,10 @@ class SeriesSubject:
 
     def describe(self) -> dict[str, Any]:
         """What is learned from, in a few plain facts for people."""
-        channels = len(self.codec.schema.channels)
+        channels, groups = len(self.codec.schema.channels), self._denoiser.network.groups.count
+        apart = f" in {groups:,} groups that do not depend on each other" if groups > 1 else ""
         return {
-            "data": f"{self.name}, {self.facts['count']:,} sequence(s) of {channels:,} channel(s)",
+            "data": f"{self.name}, {self.facts['count']:,} sequence(s) of {channels:,} channel(s){apart}",
             "windows": f"{len(self):,} of {self.codec.window:,} steps",
             "classes": len(self.codec.classes),
             "held_out": self.facts["held_out"],

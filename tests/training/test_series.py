@@ -127,7 +127,10 @@ def test_independent_channels_are_learned_apart(tmp_path: Path) -> None:
     for place, x in enumerate((values @ [[1.0, 0.5], [0.0, 1.0]], values)):
         np.savez(tmp_path / f"{place}.npz", X=x)
         whole = SeriesConfig.model_validate({"data": {"source": str(tmp_path / f"{place}.npz"), "protocol": "leaky"}})
-        found.append(settled(whole, load_data(whole)).training.steps)
+        used = settled(whole, load_data(whole))
+        found.append(used.training.steps)
+        facts = SeriesSubject(used, load_data(whole), CPU).describe()
+        assert ("in 2 groups that do not depend on each other" in facts["data"]) is bool(place)
         model = synthgen.train(data=x, out=tmp_path / f"run{place}", steps=3, settings=settings)
         assert isinstance(model, SeriesModel)
         assert [part.group for part in model.codec.parts] == [0, place]
