@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 
@@ -29,6 +30,7 @@ def test_a_fresh_process_computes_the_same(make_model, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+@pytest.mark.skipif(os.environ.get("SYNTHGEN_TEST_AOT") != "1", reason="compiles for a minute: SYNTHGEN_TEST_AOT=1")
 def test_compiled_programs_are_compared_too(make_model, tmp_path):
     """The network's alone: five evaluations are more than a sampler is compiled with."""
     model = make_model("edm", "edm")
