@@ -224,8 +224,9 @@ def test_planted_ground_truth_is_found_and_believed_and_brightness_is_not(tmp_pa
     assert evidence.verdict == "Believe it: every check was passed.", evidence.checks
     shares = found.attributions["shap-judge"]
     assert np.abs(shares.maps[:, :4, :4]).sum() / np.abs(shares.maps).sum() > 0.8
-    np.testing.assert_allclose(shares.maps.sum(axis=(1, 2)), shares.scalars, rtol=1e-4)
+    np.testing.assert_allclose(shares.maps.sum(axis=(1, 2)), shares.scalars, atol=1e-4)
     for name in ("brightness", "edges"):
         plain = replace(evidence, method=name, values=found.context.deleter.plain[name][:, None], halves=None)
         _audited(found, plain, [])
-        assert f"No better than random or {name}" in found.attributions[name].verdict
+        worse = found.attributions[name].verdict.split(":")[0]
+        assert worse.startswith("No better than random") and name in worse
