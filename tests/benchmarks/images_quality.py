@@ -37,6 +37,16 @@ from images_page import header, machine, number, put_part, table
 if TYPE_CHECKING:
     from synthgen.data.dataset import ImageData
 
+WORDS = """\
+## Quality of runs
+
+`images_quality.py` draws samples with `synthgen sample` and holds them against real images at the same n, in the
+domain features of `synthgen evaluate`: against half of the training images (floor: the other half), all of them
+(floor: the test images), and the test images (floor: training images). The floor is what real images score.
+*agreement*: how often a classifier of real images reads the class that was asked for. *accuracy*: of classifiers that
+were trained on nothing but the samples, on the real test images; *of real*: of the same classifiers, trained on all
+real training images with as many steps.
+"""
 OF_CLASSES = {"FID": "fid", "floor": "floor"}
 FIGURES = ("fid", "agreement", "classes")
 REFERENCES = ("half", "train", "test")
@@ -177,7 +187,7 @@ def part_of_page(facts: dict[str, Any]) -> list[str]:
         costs = f"{took['count']:,}", number(took["images_per_second"]), number(took["process_seconds"])
         rows.append([one["title"], shown_flags(one), *costs, *cells(one)])
     heads = ["run", "flags", "samples", "img/s", "s, from start to end", *HEADS]
-    lines = [header(facts), "", *table(heads, rows, words=2)]
+    lines = [WORDS, header(facts), "", *table(heads, rows, words=2)]
     for one in facts["results"]:
         title = f"{one['title']}, {shown_flags(one)}"
         lines += ["", f"{title}, class by class against the training images:", ""]

@@ -54,6 +54,24 @@ SETTINGS = {
 
 SAMPLERS = {"dpm++2m": 10, "ddim": 20, "ddpm": 1000}
 """Name -> steps."""
+WORDS = """\
+## Images a second, beside diffusers' pipelines
+
+`images_speed.py` trains small networks for a moment, exports them, and lets synthgen and diffusers draw with the same
+weights: the export's own check finds that both draw the same images. *pipeline* is the library's `DDIMPipeline` for
+ddim, and `DDPMPipeline` with `DPMSolverMultistepScheduler` or `DDPMScheduler` for the others: float32 as it comes,
+the fastest of the batch sizes tried, all threads, no PIL images, no progress bar. *in bf16* is the same under
+`torch.autocast`, which nobody gets without asking for it. Both sides take turns in two processes. A figure is the
+median of the rounds, in brackets stand the smallest and the largest; a ratio is that of one round. *times, CPU* is
+the ratio of images a CPU-second, which other work on the machine disturbs less. *both fp32*: synthgen in float32,
+too; what is left is the form of the network and the loop. *written, too*: into IDX files, with manifest and card.
+*compiled*: with `--compile always`, when it is done. DDPM's 1,000 steps are measured on some of them and multiplied,
+on both sides.
+
+The overhead is that of whole blocks (noise, solver, pixels) above as many bare calls of the network, in CPU-seconds.
+MFLOP are those of the network as it was trained; the form that samples are drawn with needs fewer. The peak is that
+of matrix products, in TFLOP a second (on a CPU, of one thread's CPU time).
+"""
 FORMS = {"fp32": "pipeline", "bf16": "in bf16", "compiled": "bf16, compiled"}
 BATCHES = (16, 32, 64, 128, 256)
 
@@ -256,10 +274,11 @@ def theirs(job: Job) -> dict[str, float]:
 
 @dataclass
 class Sides:
-    """The two processes. call: run a function there and wait."""
+    """The two processes. common: how another one is begun."""
 
     ours: ProcessPoolExecutor
     theirs: ProcessPoolExecutor
+    common: dict[str, Any]
 
     def time(self, side: str, job: Job) -> dict[str, float]:
         pool, work = (self.theirs, theirs) if side.startswith("theirs") else (self.ours, ours)
@@ -311,7 +330,8 @@ def network(name: str, sides: Sides, arguments: argparse.Namespace, folder: Path
     """Everything about one network."""
     device, count, rounds = arguments.device, arguments.count, arguments.rounds
     making = (name, str(folder), arguments.train_steps, arguments.seed, device)
-    facts: dict[str, Any] = sides.ours.submit(made, *making).result()
+    with ProcessPoolExecutor(1, **sides.common) as maker:  # memory of training is not that of sampling
+        facts: dict[str, Any] = maker.submit(made, *making).result()
     run, export = str(folder / name), str(folder / f"{name}-export")
     tried = {
         form: best_batch(sides, Job(export, "dpm++2m", 10, count, form, device=device), arguments.batches)
@@ -349,7 +369,7 @@ def say(text: str) -> None:
 
 def part_of_page(facts: dict[str, Any]) -> list[str]:
     """The part `speed` of the page."""
-    lines, rows, forms = [header(facts), ""], [], facts["forms"]
+    lines, rows, forms = [WORDS, header(facts), ""], [], facts["forms"]
     for name, one in facts["networks"].items():
         for sampler, found in one["samplers"].items():
             rates = found["images_per_second"]
@@ -429,6 +449,7 @@ def main() -> None:
         "seed": arguments.seed,
         "command": shlex.join(["python", *sys.argv]),
         "forms": arguments.forms,
+        "device": arguments.device,
         "networks": {},
     }
     common: dict[str, Any] = {
@@ -439,7 +460,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in arguments.networks:  # new processes for each: their peaks of memory are of one network
             with ProcessPoolExecutor(1, **common) as mine, ProcessPoolExecutor(1, **common) as their:
-                facts["networks"][name] = network(name, Sides(mine, their), arguments, Path(folder))
+                facts["networks"][name] = network(name, Sides(mine, their, common), arguments, Path(folder))
             (arguments.out / "images_speed.json").write_text(json.dumps(facts, indent=1) + "\n")
     put_part(arguments.out / "images.md", "speed", part_of_page(facts))
     print("\n".join(part_of_page(facts)))
