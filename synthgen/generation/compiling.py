@@ -92,8 +92,7 @@ class _Compiled(nn.Module):
         problem = why_not(device)
         if problem is not None:
             raise UsageError(f"these samples are to be drawn with a compiled network: {problem}", _HINT)
-        # Read when torch first compiles: what was compiled is there for the next process.
-        os.environ.setdefault(_CACHE, str(cache_root() / "compiled"))
+        _keep_compiled()
         self._call: Any = torch.compile(network, dynamic=False, options=_options(device))
         self._lock, self._ready = threading.Lock(), False
 
@@ -115,6 +114,14 @@ class _Compiled(nn.Module):
             first = str(error).strip().splitlines()[0:1]
             raise SynthgenError(f"the network could not be compiled: {' '.join(first)}", _HINT) from error
         return output
+
+
+def _keep_compiled() -> None:
+    """Have torch keep what it compiles in our cache, unless the user named a folder: its own is cleared at a reboot."""
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    if os.environ.get(_CACHE) in (None, default_cache_dir()):  # torch writes its default into the variable
+        os.environ[_CACHE] = str(cache_root() / "compiled")
 
 
 _HINT = "give --compile never; the samples are the same up to rounding"

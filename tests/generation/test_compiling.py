@@ -88,6 +88,20 @@ def test_the_command_says_what_it_chose(tiny_run: Path, tmp_path: Path, cli: Cli
     assert result.returncode == 0 and "network not compiled, as the set was begun" in result.stderr
 
 
+def test_what_is_compiled_is_kept_in_our_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+
+    monkeypatch.setenv("SYNTHGEN_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    cache_dir()  # whoever asks first leaves torch's default in the environment
+    compiling._keep_compiled()
+    assert cache_dir() == str(tmp_path / "compiled")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "mine"))
+    compiling._keep_compiled()
+    assert cache_dir() == str(tmp_path / "mine")
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(why_not(CPU) is not None, reason=str(why_not(CPU)))
 def test_compiled_samples_are_the_same_up_to_rounding(
