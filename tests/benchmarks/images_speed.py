@@ -11,8 +11,8 @@ patched network the pipeline draws the patches and does not put them together.
 - The pipeline gets the fastest of some batch sizes, found first, and all threads; once in float32, as it comes, once
   under bf16 autocast (`--forms`: and once compiled as well). It writes nothing and makes no PIL images.
 - DDPM's 1,000 steps are measured on `--ddpm-steps` of them and multiplied: a step costs what any other does.
-- The overhead is what whole blocks cost above bare calls of the network as the engine calls it, in CPU-seconds, which
-  other processes disturb least.
+- The overhead is what whole blocks cost above bare calls of the network as the engine calls it, in turns; on a CPU in
+  CPU-seconds, which other processes disturb least.
 - The peak is the fastest of some matrix products, measured between the turns with as many threads, in TFLOP a second;
   on a CPU a CPU-second of one thread, and the share is that of the images a CPU-second.
 
@@ -194,10 +194,11 @@ def overhead(job: Job) -> dict[str, float]:
     import numpy as np
     import torch
 
-    model, whole, bare = our_model(job.folder, job.form, job.device), {}, {}
+    model = our_model(job.folder, job.form, job.device)
+    whole: list[float] = []
+    bare: list[float] = []
     recipe = model.recipe(sampler=job.sampler, steps=job.steps)
     engine, size = model.engine(recipe), recipe.block_size
-    blocks = max(1, job.count // size)
     x = torch.randn(size, model.codec.channels, model.codec.height, model.codec.width, device=job.device)
     time_ = torch.full((), 500.0, device=job.device)
 
@@ -208,16 +209,14 @@ def overhead(job: Job) -> dict[str, float]:
     from synthgen.generation.parallel import one_thread
 
     with one_thread(torch.device(job.device)), torch.inference_mode():
-        calls()
-        for _ in range(blocks):  # in turns, block by block: what disturbs one disturbs the other
-            part: dict[str, float] = {}
-            with clocked(part, job.device):
-                engine.pixels(np.arange(size), None, 0)
-            whole = {key: whole.get(key, 0.0) + value for key, value in part.items()}
-            with clocked(part, job.device):
-                calls()
-            bare = {key: bare.get(key, 0.0) + value for key, value in part.items()}
-    return {"whole_cpu_seconds": whole["cpu_seconds"], "bare_cpu_seconds": bare["cpu_seconds"]}
+        sides = [(whole, lambda: engine.pixels(np.arange(size), None, 0)), (bare, calls)]
+        for turn in range(1 + 2 * max(4, job.count // size // 2)):  # block by block, and each in front as often
+            for times, work in sides[:: 1 if turn % 2 else -1]:
+                part: dict[str, float] = {}
+                with clocked(part, job.device):
+                    work()
+                times.append(part[clock(job.device)])
+    return {"whole": sum(whole[1:]), "bare": sum(bare[1:])}  # nobody's first call counts
 
 
 def matmul_peak(device: str, size: int = 1024, tries: int = 50) -> dict[str, float]:
@@ -358,7 +357,7 @@ def network(name: str, sides: Sides, arguments: argparse.Namespace, folder: Path
     say(f"{name}: overhead and peak")
     job = Job(run, "dpm++2m", 10, count, device=device)
     shares = [sides.ours.submit(overhead, job).result() for _ in range(rounds)]
-    facts["overhead_percent"] = [100 * (one["whole_cpu_seconds"] / one["bare_cpu_seconds"] - 1) for one in shares]
+    facts["overhead_percent"] = [100 * (one["whole"] / one["bare"] - 1) for one in shares]
     facts["matmul_tflops"] = [sides.ours.submit(matmul_peak, device).result() for _ in range(rounds)]
     return facts
 
@@ -400,10 +399,10 @@ def rest_of_page(facts: dict[str, Any]) -> list[str]:
     for name, one in facts["networks"].items():
         fast, long = one["samplers"]["dpm++2m"], one["samplers"].get("ddpm")
         calls = fast["steps"] * one["mflop_per_call"] / 1e6  # TFLOP an image
-        rate = statistics.median(fast["images_per_second"]["ours"])
-        computed = statistics.median(fast[f"images_per_{clock(facts['device']).removesuffix('s')}"]["ours"])
+        per = f"images_per_{clock(facts['device']).removesuffix('s')}"
+        computed = statistics.median(fast[per]["ours"])
         peaks = {form: max(turn[form] for turn in one["matmul_tflops"]) for form in ("fp32", "bf16")}
-        loop = "" if long is None else number(rate / statistics.median(long["images_per_second"][plain]))
+        loop = "" if long is None else number(computed / statistics.median(long[per][plain]))
         rows.append(
             [
                 TITLES[name],
