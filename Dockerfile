@@ -9,7 +9,7 @@ FROM python:${PYTHON}-slim-bookworm AS build
 # Where torch comes from. PyTorch's index of CPU builds: 200 MB; PyPI's own build brings CUDA: several GB.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ARG EXTRAS=serve,parquet
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_COMPILE=0
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /src
 RUN python -m venv /opt/synthgen
 ENV PATH=/opt/synthgen/bin:$PATH
@@ -20,7 +20,7 @@ COPY . .
 # What it needs has its lower bounds in pyproject.toml.
 # hadolint ignore=DL3013
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install ".[$EXTRAS]" && python -m compileall -q /opt/synthgen/lib
+    pip install ".[$EXTRAS]"
 
 FROM python:${PYTHON}-slim-bookworm
 RUN useradd --uid 10001 --create-home synthgen
