@@ -240,7 +240,7 @@ def test_the_gradient_of_a_cut_batch_is_that_of_the_whole(corners_npz: Path, siz
     losses = []
     for bench in (whole, cut):
         batch = bench.batches(0)
-        loss = bench.trainer._gradient(bench.trainer.subject.draw(batch, 0))
+        loss = bench.trainer._gradient(bench.trainer.subject.draw(batch, 0, 0.0))
         losses.append(float(loss))
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     for left, right in zip(whole.trainer.denoiser.parameters(), cut.trainer.denoiser.parameters(), strict=True):

@@ -55,7 +55,7 @@ def untrained_loss(settings: TableConfig) -> float:
     """Of the first batch; where training begins."""
     data = load_data(settings)
     subject = TableSubject(settings.for_rows(len(data)), data, CPU)
-    draws = subject.draw(subject.batches()(0), 0)
+    draws = subject.draw(subject.batches()(0), 0, 0.0)
     return float(subject.loss(subject.denoiser.eval(), *draws.parts).mean().detach())
 
 
@@ -134,7 +134,7 @@ def test_batches_hold_the_rows_they_name(table_csv: Path) -> None:
         assert np.allclose(batch.fractions.numpy(), fractions[index], atol=1e-3)
         part = batches(step, slice(3, 9))
         assert torch.equal(part.tokens, batch.tokens[3:9])
-    whole, part = subject.draw(batches(2), 2), subject.draw(batches(2, slice(5, 20)), 2)
+    whole, part = subject.draw(batches(2), 2, 0.0), subject.draw(batches(2, slice(5, 20)), 2, 0.0)
     for one, other in zip(whole.parts, part.parts, strict=True):
         assert one is not None and other is not None and torch.equal(one[5:20], other)
 
