@@ -6,6 +6,7 @@ of the run's newest checkpoint (classes.sh), both by the shell. A test checks th
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -182,7 +183,7 @@ def zsh(root: Node) -> str:
     def plain(choices: tuple[str, ...]) -> str:
         words = _words(choices)
         suffix = "-S '' " if words.endswith("=") else ""
-        parts = [f"compadd {suffix}-- {words}"] if words else []
+        parts = [f"compadd {suffix}-- {shlex.join(words.split())}"] if words else []
         looked_up = {RUNS: "_synthgen_runs", CLASSES: "_synthgen_classes", FILES: "_files"}
         return "; ".join([*parts, *(name for value, name in looked_up.items() if value in choices)] or [":"])
 
@@ -238,7 +239,10 @@ def fish(root: Node) -> str:
 def _fish_words(values: tuple[str, ...]) -> str:
     """The argument of `complete` that offers values: words as they are, and what a function looks up."""
     looked_up = {RUNS: "(__synthgen_runs)", CLASSES: "(__synthgen_classes)"}
-    parts = [_words(values), *(call for value, call in looked_up.items() if value in values)]
+    parts = [
+        re.sub(r"[<>*?%&|;()$~#]", r"\\\g<0>", _words(values)),
+        *(call for value, call in looked_up.items() if value in values),
+    ]
     offered = " ".join(part for part in parts if part)
     return f" -a '{offered}'" if offered else ""
 

@@ -27,7 +27,10 @@ for word do
         exit
     done
     case $word in # models that come with the package
-    BUNDLED) ;;
+    fashion-mnist-fast | bundled:fashion-mnist-fast) printf '"'"'%s\n'"'"' T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag '"'"'Ankle boot'"'"'; exit ;;
+    fashion-mnist | bundled:fashion-mnist) printf '"'"'%s\n'"'"' T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag '"'"'Ankle boot'"'"'; exit ;;
+    mnist-fast | bundled:mnist-fast) printf '"'"'%s\n'"'"' 0 1 2 3 4 5 6 7 8 9; exit ;;
+    mnist | bundled:mnist) printf '"'"'%s\n'"'"' 0 1 2 3 4 5 6 7 8 9; exit ;;
     esac
 done' sh "${@//[\"\']/}" 2>/dev/null
 }
@@ -49,7 +52,7 @@ _synthgen() {
         'synthgen quickstart --color') words='auto always never' value=1 ;;
         'synthgen train --config'|'synthgen train -c') words='' files=1 value=1 ;;
         'synthgen train --data') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 value=1 ;;
-        'synthgen train --distill') words='' files=1 runs=1 value=1 ;;
+        'synthgen train --distill') words='fashion-mnist-fast fashion-mnist mnist-fast mnist' files=1 runs=1 value=1 ;;
         'synthgen train --out'|'synthgen train -o') words='' files=1 value=1 ;;
         'synthgen train --budget') words='' value=1 ;;
         'synthgen train --steps') words='' value=1 ;;
@@ -85,7 +88,7 @@ _synthgen() {
         'synthgen sample --eta') words='' value=1 ;;
         'synthgen sample --guidance-scale') words='' value=1 ;;
         'synthgen sample --guidance-interval') words='' value=1 ;;
-        'synthgen sample --autoguidance') words='' files=1 runs=1 value=1 ;;
+        'synthgen sample --autoguidance') words='fashion-mnist-fast fashion-mnist mnist-fast mnist' files=1 runs=1 value=1 ;;
         'synthgen sample --quality') words='fast balanced best' value=1 ;;
         'synthgen sample --compile') words='auto always never' value=1 ;;
         'synthgen sample --temperature') words='' value=1 ;;
@@ -241,21 +244,21 @@ _synthgen() {
         'synthgen') words='quickstart train sample evaluate augment-classifier explain export serve dashboard doctor runs data config' ;;
         'synthgen quickstart') words='' ;;
         'synthgen train') words='adult air-quality basic-motions celeba cifar10 etth1 fashion-mnist imagenet images italy-power-demand japanese-vowels mnist mnist-mini series sines stocks table' files=1 ;;
-        'synthgen sample') words='verify merge' files=1 runs=1 ;;
+        'synthgen sample') words='verify merge fashion-mnist-fast fashion-mnist mnist-fast mnist' files=1 runs=1 ;;
         'synthgen sample verify') words='' files=1 ;;
         'synthgen sample merge') words='' files=1 ;;
         'synthgen evaluate') words='' ;;
         'synthgen augment-classifier') words='' ;;
-        'synthgen explain') words='' files=1 runs=1 ;;
-        'synthgen export') words='' files=1 runs=1 ;;
-        'synthgen serve') words='' files=1 runs=1 ;;
-        'synthgen dashboard') words='' files=1 runs=1 ;;
+        'synthgen explain') words='fashion-mnist-fast fashion-mnist mnist-fast mnist' files=1 runs=1 ;;
+        'synthgen export') words='fashion-mnist-fast fashion-mnist mnist-fast mnist' files=1 runs=1 ;;
+        'synthgen serve') words='fashion-mnist-fast fashion-mnist mnist-fast mnist' files=1 runs=1 ;;
+        'synthgen dashboard') words='fashion-mnist-fast fashion-mnist mnist-fast mnist' files=1 runs=1 ;;
         'synthgen doctor') words='' ;;
         'synthgen runs') words='card list show compare' ;;
-        'synthgen runs card') words='' files=1 runs=1 ;;
+        'synthgen runs card') words='fashion-mnist-fast fashion-mnist mnist-fast mnist' files=1 runs=1 ;;
         'synthgen runs list') words='' files=1 ;;
-        'synthgen runs show') words='' files=1 runs=1 ;;
-        'synthgen runs compare') words='' files=1 runs=1 ;;
+        'synthgen runs show') words='fashion-mnist-fast fashion-mnist mnist-fast mnist' files=1 runs=1 ;;
+        'synthgen runs compare') words='fashion-mnist-fast fashion-mnist mnist-fast mnist' files=1 runs=1 ;;
         'synthgen data') words='list inspect prepare' ;;
         'synthgen data list') words='' ;;
         'synthgen data inspect') words='mnist-mini mnist fashion-mnist cifar10 celeba imagenet' files=1 ;;
@@ -266,7 +269,10 @@ _synthgen() {
         'synthgen config list') words='' ;;
         esac
     fi
-    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    COMPREPLY=()
+    while IFS= read -r word; do
+        COMPREPLY+=("$(printf %q "$word")") # recall< would else be a redirection
+    done < <(compgen -W "$words" -- "${cur//\\/}")
     if [[ -n $runs ]]; then
         for word in runs/*/checkpoints; do
             word=${word#runs/} word=${word%/checkpoints}

@@ -33,7 +33,10 @@ for word do
         exit
     done
     case $word in # models that come with the package
-    BUNDLED) ;;
+    fashion-mnist-fast | bundled:fashion-mnist-fast) printf \'%s\\n\' T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag \'Ankle boot\'; exit ;;
+    fashion-mnist | bundled:fashion-mnist) printf \'%s\\n\' T-shirt/top Trouser Pullover Dress Coat Sandal Shirt Sneaker Bag \'Ankle boot\'; exit ;;
+    mnist-fast | bundled:mnist-fast) printf \'%s\\n\' 0 1 2 3 4 5 6 7 8 9; exit ;;
+    mnist | bundled:mnist) printf \'%s\\n\' 0 1 2 3 4 5 6 7 8 9; exit ;;
     esac
 done' sh (commandline -opc)[2..-1] 2>/dev/null
 end
@@ -69,7 +72,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from quickstart' -l help -s h -d
 complete -c synthgen -n '__fish_seen_subcommand_from train' -F -a 'adult air-quality basic-motions celeba cifar10 etth1 fashion-mnist imagenet images italy-power-demand japanese-vowels mnist mnist-mini series sines stocks table'
 complete -c synthgen -n '__fish_seen_subcommand_from train' -l config -s c -r -F -d 'A YAML config'
 complete -c synthgen -n '__fish_seen_subcommand_from train' -l data -r -F -a 'mnist-mini mnist fashion-mnist cifar10 celeba imagenet' -d 'Data to learn: a name, a folder, .npz, IDX, CSV, Parquet'
-complete -c synthgen -n '__fish_seen_subcommand_from train' -l distill -r -F -a '(__synthgen_runs)' -d 'Tune this model to need one or two steps only'
+complete -c synthgen -n '__fish_seen_subcommand_from train' -l distill -r -F -a 'fashion-mnist-fast fashion-mnist mnist-fast mnist (__synthgen_runs)' -d 'Tune this model to need one or two steps only'
 complete -c synthgen -n '__fish_seen_subcommand_from train' -l out -s o -r -F -d 'The run folder (default: runs/NAME)'
 complete -c synthgen -n '__fish_seen_subcommand_from train' -l budget -r -f -d 'Wall-clock time: 90s, 15m, 2h'
 complete -c synthgen -n '__fish_seen_subcommand_from train' -l steps -r -f -d 'Optimizer steps'
@@ -92,7 +95,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from train' -l color -r -f -a 'a
 complete -c synthgen -n '__fish_seen_subcommand_from train' -l help -s h -d 'Show the help.'
 complete -c synthgen -n '__fish_seen_subcommand_from sample; and not __fish_seen_subcommand_from verify merge' -a verify -d 'Check every hash of a set of samples'
 complete -c synthgen -n '__fish_seen_subcommand_from sample; and not __fish_seen_subcommand_from verify merge' -a merge -d 'Make one set of shards, in any format'
-complete -c synthgen -n '__fish_seen_subcommand_from sample' -F -a '(__synthgen_runs)'
+complete -c synthgen -n '__fish_seen_subcommand_from sample' -F -a 'fashion-mnist-fast fashion-mnist mnist-fast mnist (__synthgen_runs)'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l count -s n -r -f -d 'How many samples (default: 64; rows, series: 1000)'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l out -s o -r -F -d 'A folder, or a URL (s3://bucket/dir); rows, series: FILE.csv, .tsv, .parquet, .npz, -'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l class -r -f -a '(__synthgen_classes)' -d 'This class; repeatable (default: all, balanced; series: as in the data)'
@@ -116,7 +119,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from sample' -l noise-levels -r 
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l eta -r -f -d 'Fresh noise of ddim, 0 to 1'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l guidance-scale -r -f -d 'Guidance; 1.0 is off'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l guidance-interval -r -f -d 'Images: guide at these noise levels only'
-complete -c synthgen -n '__fish_seen_subcommand_from sample' -l autoguidance -r -F -a '(__synthgen_runs)' -d 'Images: guide by this weaker copy, not by the label'
+complete -c synthgen -n '__fish_seen_subcommand_from sample' -l autoguidance -r -F -a 'fashion-mnist-fast fashion-mnist mnist-fast mnist (__synthgen_runs)' -d 'Images: guide by this weaker copy, not by the label'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l quality -r -f -a 'fast balanced best' -d 'Images: a setting of the sampler card, in place of --sampler and --steps'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l compile -r -f -a 'auto always never' -d 'Images: compile the network (default: auto, where that saves time)'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l temperature -r -f -d 'Rows: below 1, likelier values only'
@@ -148,7 +151,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l count -s n -r 
 complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l features -r -F -a 'domain inception' -d 'domain, inception, or a domain extractors file'
 complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l inception-weights -r -F -d 'torch-fidelitys Inception weights'
 complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l metrics -r -f -d 'Of fid, fid_infinity, kid, is, prc, dc, agreement, classes, memorised, duplicates, diversity; of tables: shape, trend, detection, utility, support, missing, variety, distances, singling_out, linkability, inference, membership; of series: context_fid, correlational, discriminative, predictive, marginals, autocorrelation, spectrum, cross_correlation, forecasting, agreement, copies; with commas (default: all possible)'
-complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l fail-if -r -f -a 'fid> fid>3*floor recall< agreement< memorised>1%' -d 'Exit with 3 if so: fid>30, memorised>1%, fid>3*floor, trend>2%, discriminative>0.1; repeatable'
+complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l fail-if -r -f -a 'fid\> fid\>3\*floor recall\< agreement\< memorised\>1\%' -d 'Exit with 3 if so: fid>30, memorised>1%, fid>3*floor, trend>2%, discriminative>0.1; repeatable'
 complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l holdout -r -f -a 'half test' -d 'Floor from half of the real images, or from their test split'
 complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l test -r -F -d 'Tables, series: real data that no generator saw, to test with'
 complete -c synthgen -n '__fish_seen_subcommand_from evaluate' -l target -r -f -d 'Tables: what models are trained to predict'
@@ -194,7 +197,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from augment-classifier' -l json
 complete -c synthgen -n '__fish_seen_subcommand_from augment-classifier' -l quiet -s q -d 'Print only the path or the number'
 complete -c synthgen -n '__fish_seen_subcommand_from augment-classifier' -l color -r -f -a 'auto always never' -d 'When to use colour'
 complete -c synthgen -n '__fish_seen_subcommand_from augment-classifier' -l help -s h -d 'Show the help.'
-complete -c synthgen -n '__fish_seen_subcommand_from explain' -F -a '(__synthgen_runs)'
+complete -c synthgen -n '__fish_seen_subcommand_from explain' -F -a 'fashion-mnist-fast fashion-mnist mnist-fast mnist (__synthgen_runs)'
 complete -c synthgen -n '__fish_seen_subcommand_from explain' -l out -s o -r -F -d 'Where to write'
 complete -c synthgen -n '__fish_seen_subcommand_from explain' -l samples -s n -r -f -d 'How many samples'
 complete -c synthgen -n '__fish_seen_subcommand_from explain' -l class -r -f -a '(__synthgen_classes)' -d 'Only this class; repeatable (default: all)'
@@ -216,7 +219,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from explain' -l json -d 'Print 
 complete -c synthgen -n '__fish_seen_subcommand_from explain' -l quiet -s q -d 'Print only the path or the number'
 complete -c synthgen -n '__fish_seen_subcommand_from explain' -l color -r -f -a 'auto always never' -d 'When to use colour'
 complete -c synthgen -n '__fish_seen_subcommand_from explain' -l help -s h -d 'Show the help.'
-complete -c synthgen -n '__fish_seen_subcommand_from export' -F -a '(__synthgen_runs)'
+complete -c synthgen -n '__fish_seen_subcommand_from export' -F -a 'fashion-mnist-fast fashion-mnist mnist-fast mnist (__synthgen_runs)'
 complete -c synthgen -n '__fish_seen_subcommand_from export' -l format -r -f -a 'diffusers safetensors hub onnx torch-export' -d 'For diffusers, as synthgens own file, with a card for the hub, or as graphs'
 complete -c synthgen -n '__fish_seen_subcommand_from export' -l out -s o -r -F -d 'The folder to make'
 complete -c synthgen -n '__fish_seen_subcommand_from export' -l data -r -F -a 'mnist-mini mnist fashion-mnist cifar10 celeba imagenet' -d 'In place of RUN: samples, made a folder that datasets loads'
@@ -234,7 +237,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from export' -l json -d 'Print o
 complete -c synthgen -n '__fish_seen_subcommand_from export' -l quiet -s q -d 'Print only the path or the number'
 complete -c synthgen -n '__fish_seen_subcommand_from export' -l color -r -f -a 'auto always never' -d 'When to use colour'
 complete -c synthgen -n '__fish_seen_subcommand_from export' -l help -s h -d 'Show the help.'
-complete -c synthgen -n '__fish_seen_subcommand_from serve' -F -a '(__synthgen_runs)'
+complete -c synthgen -n '__fish_seen_subcommand_from serve' -F -a 'fashion-mnist-fast fashion-mnist mnist-fast mnist (__synthgen_runs)'
 complete -c synthgen -n '__fish_seen_subcommand_from serve' -l host -r -f -d 'Where to listen'
 complete -c synthgen -n '__fish_seen_subcommand_from serve' -l port -r -f -d 'The port'
 complete -c synthgen -n '__fish_seen_subcommand_from serve' -l api-key-file -r -F -d 'The key that clients must send (or SYNTHGEN_API_KEY)'
@@ -247,7 +250,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from serve' -l json -d 'Print on
 complete -c synthgen -n '__fish_seen_subcommand_from serve' -l quiet -s q -d 'Print only the path or the number'
 complete -c synthgen -n '__fish_seen_subcommand_from serve' -l color -r -f -a 'auto always never' -d 'When to use colour'
 complete -c synthgen -n '__fish_seen_subcommand_from serve' -l help -s h -d 'Show the help.'
-complete -c synthgen -n '__fish_seen_subcommand_from dashboard' -F -a '(__synthgen_runs)'
+complete -c synthgen -n '__fish_seen_subcommand_from dashboard' -F -a 'fashion-mnist-fast fashion-mnist mnist-fast mnist (__synthgen_runs)'
 complete -c synthgen -n '__fish_seen_subcommand_from dashboard' -l host -r -f -d 'Where to listen'
 complete -c synthgen -n '__fish_seen_subcommand_from dashboard' -l port -r -f -d 'The port'
 complete -c synthgen -n '__fish_seen_subcommand_from dashboard' -l open-to-network -d 'Allow an address that others can reach: the page asks no password'
@@ -265,7 +268,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from runs; and not __fish_seen_s
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and not __fish_seen_subcommand_from card list show compare' -a show -d 'Show one run: what it learned, from what, for how long, with which settings'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and not __fish_seen_subcommand_from card list show compare' -a compare -d 'Put runs side by side: results, and the settings in which they differ'
 complete -c synthgen -n '__fish_seen_subcommand_from runs' -l help -s h -d 'Show the help.'
-complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from card' -F -a '(__synthgen_runs)'
+complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from card' -F -a 'fashion-mnist-fast fashion-mnist mnist-fast mnist (__synthgen_runs)'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from card' -l count -s n -r -f -d 'Samples of each setting'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from card' -l repeats -r -f -d 'Seeds, for error bars'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from card' -l samplers -r -f -d 'Such as dpm++2m,heun (default: the usual ones)'
@@ -283,14 +286,14 @@ complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subco
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from list' -l quiet -s q -d 'Print only the path or the number'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from list' -l color -r -f -a 'auto always never' -d 'When to use colour'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from list' -l help -s h -d 'Show the help.'
-complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from show' -F -a '(__synthgen_runs)'
+complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from show' -F -a 'fashion-mnist-fast fashion-mnist mnist-fast mnist (__synthgen_runs)'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from show' -l out -s o -r -F -d 'Also write a page with curves: FILE.html'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from show' -l force -d 'Replace what is there'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from show' -l json -d 'Print one JSON document on stdout'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from show' -l quiet -s q -d 'Print only the path or the number'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from show' -l color -r -f -a 'auto always never' -d 'When to use colour'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from show' -l help -s h -d 'Show the help.'
-complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from compare' -F -a '(__synthgen_runs)'
+complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from compare' -F -a 'fashion-mnist-fast fashion-mnist mnist-fast mnist (__synthgen_runs)'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from compare' -l out -s o -r -F -d 'Also write a page with curves: FILE.html'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from compare' -l force -d 'Replace what is there'
 complete -c synthgen -n '__fish_seen_subcommand_from runs; and __fish_seen_subcommand_from compare' -l json -d 'Print one JSON document on stdout'

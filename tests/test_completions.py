@@ -50,6 +50,7 @@ CASES = [
     ("train --track m", {"mlflow"}),
     ("sample --sampler dpm++3", {"dpm++3m"}),
     ("sample --format pa", {"parquet"}),
+    ("evaluate --fail-if rec", {"recall<"}),
     ("config list x", set()),
     ("sample my", {"my run"}),
     ("runs show wa", {"waves"}),
@@ -88,7 +89,7 @@ def place(
 def asked(command: list[str], place: Path) -> list[set[str]]:
     """What a shell's script printed for each case, which it ends with a line `==`."""
     done = subprocess.run(command, capture_output=True, text=True, cwd=place, timeout=60)
-    assert done.returncode == 0, done.stderr
+    assert (done.returncode, done.stderr) == (0, "")
     *answers, rest = done.stdout.replace("\r", "").split("==\n")
     assert (len(answers), rest) == (len(CASES), ""), done.stdout + done.stderr
     return [set(filter(None, answer.splitlines())) for answer in answers]
@@ -147,6 +148,8 @@ def test_what_is_offered(shell: str, case: int, request: pytest.FixtureRequest) 
         pytest.skip(f"needs {shell}")
     offered = {name.replace("\\", "") for name in request.getfixturevalue(shell)[case]}
     assert offered == CASES[case][1]
+    written = {path.name for path in request.getfixturevalue("place").iterdir()}
+    assert written == {"runs", "scripts", "folder with spaces"}  # recall< was no redirection
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")

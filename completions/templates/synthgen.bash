@@ -23,7 +23,10 @@ _synthgen() {
 @REST@
         esac
     fi
-    COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    COMPREPLY=()
+    while IFS= read -r word; do
+        COMPREPLY+=("$(printf %q "$word")") # recall< would else be a redirection
+    done < <(compgen -W "$words" -- "${cur//\\/}")
     if [[ -n $runs ]]; then
         for word in runs/*/checkpoints; do
             word=${word#runs/} word=${word%/checkpoints}
