@@ -33,7 +33,9 @@ _THINGS = {"images": "images", "tables": "a table", "series": "series"}
 
 def explain(
     run: RunArgument,
-    files: Annotated[list[str] | None, typer.Argument(metavar="[FILES]", hidden=True)] = None,
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="FILE", help="More files of --images.", show_default=False)
+    ] = None,
     out: OutOption = Path("why"),
     samples: Annotated[int, typer.Option("--samples", "-n", min=1, metavar="N", help="How many samples.")] = 8,
     class_: Annotated[

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from synthgen.checkpoints import read_header
 from synthgen.export.card import model_card
 from synthgen.generation.card import data_card, quoted
 from synthgen.generation.manifest import Origin, origin_of
 from synthgen.generation.model import load
 from synthgen.generation.plan import SamplePlan, plan_samples
+from synthgen.runs import bundled_models
 
 HOSTILE = (
     "x|y](https://evil.example) <img src=x onerror=alert(1)> ![a](b) `code` \\| [l]: u\n# Title\n---\nlicense: mit"
@@ -56,7 +58,9 @@ def test_names_add_nothing_to_the_card(made: tuple[SamplePlan, Origin]) -> None:
 def test_names_add_nothing_to_the_card_of_a_model(tiny_run: Path) -> None:
     model = load(tiny_run, device="cpu")
     data = {**model.header["data"], "name": HOSTILE, "split": HOSTILE, "licence": HOSTILE, "fingerprint": HOSTILE}
-    header = {**model.header, "data": data, "class_names": [HOSTILE], "sampler_card": {HOSTILE: HOSTILE}}
+    measured = read_header(bundled_models()["mnist-fast"])["sampler_card"]
+    hostile = {**measured, "data": HOSTILE, "features": HOSTILE, "device": HOSTILE}
+    header = {**model.header, "data": data, "class_names": [HOSTILE], "sampler_card": hostile}
     card = model_card(header, model.recipe(), "Use it.", library="synthgen")
     assert front_matter(card)["license"] == "other"
     body = card.split("---\n", 2)[2]
