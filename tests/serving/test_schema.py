@@ -21,8 +21,8 @@ from synthgen.serving.settings import ServeSettings
 
 COMMAND = shutil.which("schemathesis", path=str(Path(sys.executable).parent)) or shutil.which("schemathesis")
 
-# 503 and 504 are answers of this service, and 413 that to a body that is wrong and too long as well. What a field's text
-# means only the model knows: 422 is right for it.
+# 503 and 504 are answers of this service, and 413 that to a body that is wrong and too long as well.
+# What a field's text means only the model knows: 422 is right for it.
 SETTINGS = """\
 [checks]
 not_a_server_error.expected-statuses = ["2xx", "4xx", "503", "504"]
