@@ -16,6 +16,11 @@ def checkpoint_path(run: Path, step: int, kind: str = "model") -> Path:
     return run / "checkpoints" / f"{prefix}-{step:08d}.safetensors"
 
 
+def kept_teacher(run: Path) -> Path:
+    """Where a distillation that asks its teacher in every step keeps it."""
+    return run / "teacher.safetensors"
+
+
 def list_checkpoints(run: Path, kind: str = "model") -> list[Path]:
     """Checkpoints of a run folder, newest step first."""
     prefix = "step" if kind == "model" else kind

@@ -64,7 +64,7 @@ class DataConfig(Section):
 
 
 class ModelConfig(Section):
-    """The network: a U-Net, with the weights of diffusers' `UNet2DModel`."""
+    """The network: a U-Net, with the weights of diffusers' `UNet2DModel` or `UNet2DConditionModel`."""
 
     channels: tuple[Annotated[int, Field(ge=8, le=2048)], ...] = Field(
         (32, 64, 64), min_length=1, max_length=6, description="feature channels per resolution, finest first"
@@ -79,8 +79,10 @@ class ModelConfig(Section):
     attention_head_dim: int = Field(32, ge=8, description="channels per attention head")
     norm_groups: int = Field(8, ge=1, description="groups of each group norm; must divide every entry of channels")
     dropout: float = Field(0.0, ge=0.0, lt=1.0, description="share of activations dropped in training")
-    conditioning: Literal["auto", "class", "none"] = Field(
-        "auto", description="class: by label; none: unconditional; auto: by label when the data has labels"
+    conditioning: Literal["auto", "class", "cross-attention", "none"] = Field(
+        "auto",
+        description="class: by label; cross-attention: by captions, else by label, which layers look at; none: "
+        "unconditional; auto: by label when the data has labels",
     )
 
     @model_validator(mode="after")
@@ -167,6 +169,12 @@ class DistillConfig(Section):
 
     teacher: str = Field("", description="the run that the weights start from")
     teacher_sha256: str = Field("", description="which checkpoint of it that was")
+    guidance_scale: float = Field(
+        1.0, ge=0.0, description="learn the samples that the teacher draws with this guidance; 1.0: without any"
+    )
+    guidance_interval: tuple[float, float] = Field(
+        (0.0, 1e9), description="guide the teacher only where sigma/alpha lies in this interval"
+    )
     q: float = Field(4.0, gt=1, description="the two noise levels of a pair lie q times closer at every stage")
     stages: int = Field(
         3, ge=1, le=100, description="equal parts of the run; after the last, pairs are q^-stages apart"
@@ -176,6 +184,11 @@ class DistillConfig(Section):
     noise_mean: float = Field(-1.1, description="mean of log sigma of the upper level of a pair")
     noise_std: float = Field(2.0, gt=0, description="deviation of log sigma of the upper level of a pair")
     c: float = Field(0.00054, gt=0, description="differences below this count squared, above it as they are")
+
+    @property
+    def guided(self) -> bool:
+        """Whether the teacher is asked in every step; else the images themselves show where trajectories lead."""
+        return self.guidance_scale != 1.0
 
 
 class SamplingConfig(Section):

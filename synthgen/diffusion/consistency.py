@@ -3,12 +3,13 @@
 A consistency function takes every point of a trajectory of the probability-flow ODE to the trajectory's clean end
 (Song et al. 2023, arXiv:2303.01469). A trained EDM denoiser becomes one by Easy Consistency Tuning (Geng et al. 2024,
 arXiv:2406.14548): its answers at two levels of the same noise are drawn together, over a distance that shrinks as
-training goes on. Its preconditioning makes f(x, 0) = x already.
+training goes on. Its preconditioning makes f(x, 0) = x already. The trajectory may also be that of a guided teacher
+(Luo et al. 2023, arXiv:2310.04378): a step of its ODE then leads from the upper point of a pair to the lower one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -16,6 +17,9 @@ import torch
 
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.schedule import EDMSchedule
+
+Estimate = Callable[[torch.Tensor, torch.Tensor, torch.Tensor | None], torch.Tensor]
+"""(x0 + sigma noise (B, ...), sigma (B,), labels (B,) or None) -> an estimate of x0, shaped like it."""
 
 SIGMA_MAX = 80.0
 """The noise that a consistency sampler starts from."""
@@ -56,8 +60,12 @@ def consistency_loss(
     noise: torch.Tensor,
     *,
     c: float,
+    teacher: Estimate | None = None,
 ) -> torch.Tensor:
     """Distance of f(x0 + t noise) from f(x0 + r noise) without gradient, over t - r, per sample: float32 (B,).
+
+    With a teacher D the lower point is x_t + (r - t) (x_t - D(x_t)) / t, Euler's step of its ODE (Luo et al., eq. 14),
+    whose answer at r = 0 would be a mean of samples: there the target stays x0.
 
     Both answers are given with the same dropout mask. The distance is pseudo-Huber, sqrt(d^2 + c^2) - c with d the
     root mean square over pixels, whose gradient is that of the squared distance times 1 / sqrt(d^2 + c^2): the adaptive
@@ -71,11 +79,13 @@ def consistency_loss(
     assert isinstance(schedule, EDMSchedule)
     one = torch.ones_like(t)
     shape = (-1, *(1,) * (x0.ndim - 1))
+    upper = x0 + t.view(shape) * noise
     with _same_dropout(denoiser, x0.device), torch.no_grad():
         low = r.clamp(min=schedule.sigma_min)
-        nearer = denoiser(x0 + low.view(shape) * noise, one, low, schedule.time(low), labels)
+        slope = noise if teacher is None else (upper - teacher(upper, t, labels)) / t.view(shape)
+        nearer = denoiser(upper + (low - t).view(shape) * slope, one, low, schedule.time(low), labels)
         target = torch.where(r.view(shape) > 0, nearer, x0)
-    answer = denoiser(x0 + t.view(shape) * noise, one, t, schedule.time(t), labels)
+    answer = denoiser(upper, one, t, schedule.time(t), labels)
     squares = (answer - target).square().flatten(1).mean(1)
     losses: torch.Tensor = ((squares + c * c).sqrt() - c) / (t - r)
     return losses

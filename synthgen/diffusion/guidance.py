@@ -14,8 +14,11 @@ import torch
 from synthgen.diffusion.tables import Float64Array, noise_to_signal
 
 
-def guide(strong: torch.Tensor, weak: torch.Tensor, scale: float) -> torch.Tensor:
-    """`weak + scale * (strong - weak)`, two estimates of x0 of one shape; scale 1 is `strong`, 0 is `weak`."""
+def guide(strong: torch.Tensor, weak: torch.Tensor, scale: float | torch.Tensor) -> torch.Tensor:
+    """`weak + scale * (strong - weak)`, two estimates of x0 of one shape; scale 1 is `strong`, 0 is `weak`.
+
+    scale: one number, or a tensor that broadcasts to their shape.
+    """
     return weak + scale * (strong - weak)
 
 

@@ -47,7 +47,12 @@ def distilled_settings(
         diffusion=theirs.diffusion,
         training=TRAINING.model_copy(update={"precision": theirs.training.precision}),
         sampling=SamplingConfig(sampler="consistency", steps=2, block_size=theirs.sampling.block_size),
-        distill=DistillConfig(teacher=name, teacher_sha256=header["sha256"]),
+        distill=DistillConfig(
+            teacher=name,
+            teacher_sha256=header["sha256"],
+            guidance_scale=theirs.sampling.guidance_scale if header["class_names"] else 1.0,
+            guidance_interval=theirs.sampling.guidance_interval,
+        ),
     )
     again = resumed is not None and (resumed / "config.yaml").is_file()
     config = load_config(resumed if again else base, overrides, flags)
@@ -57,6 +62,10 @@ def distilled_settings(
         raise UsageError(
             f"{resumed} was distilled from another checkpoint than {path}",
             "to go on with it, leave out --distill; to start again, choose another --out",
+        )
+    if config.distill.guided and not header["class_names"]:
+        raise UsageError(
+            f"{path} has no classes, and only models of classes can be guided", "leave out distill.guidance_*"
         )
     changed = _changed(base, config)
     if changed:

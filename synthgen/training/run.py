@@ -17,7 +17,7 @@ from synthgen.config.schema import Config
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.outputs import atomic_write, check_output, prepare_output
 from synthgen.reporting import NullReporter, Reporter
-from synthgen.runs import list_checkpoints
+from synthgen.runs import kept_teacher, list_checkpoints
 from synthgen.stopping import ShouldStop, never_stop
 from synthgen.training.carding import finish_card
 from synthgen.training.loop import Loop, open_log
@@ -86,16 +86,21 @@ def train(
     config = settled(config, data)
     check_share(config, world.size)
     torch.manual_seed(config.training.seed)  # initial weights and dropout
+    if teacher is None and resume and _asks(config) and kept_teacher(out).is_file():
+        teacher = kept_teacher(out)
     subject = build_subject(config, data, world.device, teacher)
     trainer = Trainer(config, subject, world.device, world)
     horizon = horizon_of(config.training, len(subject), started)
     saver = Saver(out, config, subject)
     if resume:
         _restore(out, trainer, horizon, saver, reporter)
-    if trainer.step == 0 and teacher is None:
-        _check_start(config)
+    if teacher is None:
+        _check_teacher(config, trainer.step)
     if world.main:
+        kept = teacher.read_bytes() if teacher is not None and _asks(config) else None
         prepare_output(out, force=force, resume=resume)
+        if kept is not None:
+            atomic_write(kept_teacher(out), kept)
         atomic_write(out / "config.yaml", dump_config(config).encode())
     batches = subject.batches()
     track = config.training.track if world.main else "none"
@@ -121,10 +126,15 @@ def train(
     )
 
 
-def _check_start(config: AnyConfig) -> None:
-    """Refuse a distillation that has neither a state to go on from nor a teacher to start from."""
+def _asks(config: AnyConfig) -> bool:
+    """Whether a run asks its teacher in every step, and so has to keep it."""
+    return isinstance(config, Config) and config.distill is not None and config.distill.guided
+
+
+def _check_teacher(config: AnyConfig, step: int) -> None:
+    """Refuse a distillation that has neither a state to go on from nor the teacher that it starts from or asks."""
     distill = config.distill if isinstance(config, Config) else None
-    if distill is not None:
+    if distill is not None and (step == 0 or distill.guided):
         raise UsageError(
             f"this configuration distils {distill.teacher or 'a trained model'}, whose weights are not given",
             "add --distill RUN",

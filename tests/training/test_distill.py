@@ -13,10 +13,12 @@ import synthgen
 from synthgen.checkpoints import load_checkpoint, save_checkpoint
 from synthgen.config.loading import load_config
 from synthgen.config.schema import Config
+from synthgen.diffusion.schedule import EDMSchedule
 from synthgen.errors import StoppedError, UsageError
 from synthgen.generation.model import Model, load
-from synthgen.runs import list_checkpoints, resolve_run
+from synthgen.runs import kept_teacher, list_checkpoints, resolve_run
 from synthgen.training.choosing import choose_settings
+from synthgen.training.distill import guided_by
 from synthgen.training.distill_settings import distilled_settings
 from synthgen.training.run import train
 from tests.conftest import TINY
@@ -100,6 +102,57 @@ def test_a_stopped_distillation_resumes_bit_for_bit(tiny_run: Path, tmp_path: Pa
     for out in (parts, alone):
         found = load_checkpoint(list_checkpoints(out)[0])[1]
         assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_guided_teacher_is_kept_and_asked(tiny_run: Path, tmp_path: Path) -> None:
+    """A run without the teacher's file goes on from the copy in its folder, bit for bit; without that, not at all."""
+    guided = ("training.steps=6", "distill.guidance_scale=3")
+    whole, alone, plain = tmp_path / "whole", tmp_path / "alone", tmp_path / "plain"
+    distil(tiny_run, whole, *guided)
+    distil(tiny_run, plain, "training.steps=6")
+    polls = iter([False, False, True])
+    with pytest.raises(StoppedError):
+        distil(tiny_run, alone, *guided, should_stop=lambda: next(polls))
+    assert kept_teacher(alone).read_bytes() == resolve_run(tiny_run).read_bytes()
+    assert not kept_teacher(plain).exists()
+    config = choose_settings(resumed=alone).config
+    train(config, alone, resume=True, device="cpu")
+    expected, found, other = (load_checkpoint(list_checkpoints(run)[0])[1] for run in (whole, alone, plain))
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+    assert any(not torch.equal(other[name], tensor) for name, tensor in expected.items())
+    kept_teacher(alone).unlink()
+    with pytest.raises(UsageError, match="whose weights are not given"):
+        train(config, alone, resume=True, device="cpu")
+
+
+def test_the_guided_estimate_is_that_of_the_sampler(tiny_run: Path) -> None:
+    """A step of Euler's sampler with guidance ends where the estimate says: x_r = x_t + (r - t) (x_t - D) / t."""
+    model = load(tiny_run, device="cpu")
+    assert isinstance(model, Model)
+    denoiser = model.denoiser
+    torch.manual_seed(0)
+    x, sigma = torch.randn(4, 1, 8, 8) * 2, torch.tensor([0.3, 1.0, 1.0, 5.0])
+    labels = torch.tensor([0, 1, 2, 1])  # 2 is the null label
+    estimate = guided_by(denoiser, 2.5, (0.5, 3.0))(x, sigma, labels)
+    assert isinstance(denoiser.schedule, EDMSchedule)
+    one, time = torch.ones_like(sigma), denoiser.schedule.time(sigma)
+    with torch.no_grad():
+        strong = denoiser(x, one, sigma, time, labels)
+        weak = denoiser(x, one, sigma, time, torch.full_like(labels, 2))
+    torch.testing.assert_close(estimate[1], weak[1] + 2.5 * (strong[1] - weak[1]), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(estimate[[0, 2, 3]], strong[[0, 2, 3]], atol=1e-5, rtol=1e-5)
+
+
+def test_a_teacher_that_samples_with_guidance_is_imitated_with_it(tiny_run: Path, tmp_path: Path) -> None:
+    header, tensors = load_checkpoint(resolve_run(tiny_run))
+    sampling = {**header["config"]["sampling"], "guidance_scale": 1.5, "guidance_interval": [0.1, 5.0]}
+    path = tmp_path / "guided.safetensors"
+    save_checkpoint(path, tensors, {**header, "config": {**header["config"], "sampling": sampling}})
+    found = settings(path).distill
+    assert found is not None and found.guided
+    assert (found.guidance_scale, found.guidance_interval) == (1.5, (0.1, 5.0))
+    plain = settings(path, "distill.guidance_scale=1").distill
+    assert plain is not None and not plain.guided
 
 
 def test_resuming_takes_the_settings_of_the_run(distilled: Path, tiny_run: Path) -> None:
