@@ -139,6 +139,9 @@ class TrainingConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 where the machine computes in it"
     )
+    compile: Literal["never", "always"] = Field(
+        "never", description="turn the network into machine code first: a minute or two that long runs win back"
+    )
     max_bad_steps: int = Field(
         10, ge=1, description="give up after this many steps in a row whose loss or gradient is not finite"
     )

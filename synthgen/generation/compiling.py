@@ -84,6 +84,18 @@ def for_sampling(denoiser: Denoiser, device: torch.device, *, compiled: bool = F
     return twin.eval()
 
 
+def compile_in_place(network: nn.Module, device: torch.device) -> None:
+    """Have the network compiled when it is next called; its weights keep their names, copies of it are not compiled.
+
+    Raises UsageError when this machine cannot.
+    """
+    problem = why_not(device)
+    if problem is not None:
+        raise UsageError(f"the network is to be compiled: {problem}", "set training.compile to never")
+    _keep_compiled()
+    network.compile()
+
+
 class _Compiled(nn.Module):
     """A network that is compiled when it is first called, by one thread while the others wait."""
 

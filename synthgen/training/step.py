@@ -11,6 +11,7 @@ from torch import nn
 
 from synthgen.config.modalities import AnyConfig
 from synthgen.errors import SynthgenError
+from synthgen.generation.compiling import compile_in_place
 from synthgen.training.batches import mix
 from synthgen.training.ema import WeightAverage
 from synthgen.training.guards import FiniteGuard, Tally, is_out_of_memory
@@ -49,6 +50,8 @@ class Trainer:
         self.average = WeightAverage(self.denoiser, settings.ema_half_life)
         half_life = getattr(settings, "ema_short_half_life", None)
         self.short = None if half_life is None else WeightAverage(self.denoiser, half_life)
+        if getattr(settings, "compile", "never") == "always":
+            compile_in_place(self.denoiser.network, device)
         self._loss = self.world.wrap(_Loss(subject))
         for average in self.averages:
             average.follow(self.denoiser)

@@ -9,6 +9,7 @@ Starts `synthgen serve RUN` as a process of its own, loads the same model into t
   service writes PNGs and JSON, the bare model nothing; `npz` is the same answer as an array.
 - 200 requests at once for a queue of 32: how many were served, how many were told 503 and how soon, and whether every
   image is that of its own seed.
+- SIGTERM while 24 requests wait or are computed: how all of them were answered, and how the process ended.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ import torch
 import synthgen
 from synthgen.rendering import png_bytes
 
-REQUESTS, QUEUE = 200, 32
+REQUESTS, QUEUE, WAITING = 200, 32, 24
 
 
 def started(run: str) -> tuple[subprocess.Popen[str], str]:
@@ -89,21 +90,28 @@ def compared(model: Any, client: httpx.Client, pid: int, count: int, pairs: int,
     }
 
 
-async def crowd(url: str) -> list[tuple[httpx.Response, float]]:
-    """Every request at once; each with the seconds until its answer."""
-    limits = httpx.Limits(max_connections=REQUESTS)
+async def crowd(
+    url: str, requests: int, count: int = 1, told: Callable[[], None] | None = None
+) -> list[tuple[httpx.Response, float]]:
+    """Every request at once, each for `count` images, with seconds until its answer. told: once all but two wait."""
+    limits = httpx.Limits(max_connections=requests + 1)
     async with httpx.AsyncClient(base_url=url, timeout=600, limits=limits) as client:
 
         async def one(seed: int) -> tuple[httpx.Response, float]:
             began = time.perf_counter()
-            answer = await client.post("/generate", json={"seed": seed})
+            answer = await client.post("/generate", json={"seed": seed, "count": count})
             return answer, time.perf_counter() - began
 
-        return await asyncio.gather(*map(one, range(REQUESTS)))
+        asked = asyncio.gather(*map(one, range(requests)))
+        if told is not None:
+            while (await client.get("/ready")).json()["waiting"] < requests - 2:
+                await asyncio.sleep(0.01)
+            told()
+        return await asked
 
 
 def flooded(model: Any, url: str) -> dict[str, Any]:
-    answers = asyncio.run(crowd(url))
+    answers = asyncio.run(crowd(url, REQUESTS))
     served = [(seed, answer) for seed, (answer, _) in enumerate(answers) if answer.status_code == 200]
     wrong = [
         seed
@@ -121,6 +129,14 @@ def flooded(model: Any, url: str) -> dict[str, Any]:
     }
 
 
+def drained(process: subprocess.Popen[str], url: str) -> dict[str, Any]:
+    """SIGTERM while requests wait."""
+    answers = asyncio.run(crowd(url, WAITING, 64, lambda: process.send_signal(signal.SIGTERM)))
+    process.wait(600)
+    statuses = dict(Counter(answer.status_code for answer, _ in answers))
+    return {"requests": WAITING, "statuses": statuses, "exit_code": process.returncode}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run")
@@ -136,12 +152,13 @@ def main() -> None:
                 "count_1": compared(model, client, process.pid, 1, given.pairs, "png"),
             }
         flood = flooded(model, url)
+        sigterm = drained(process, url)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate()
+        process.kill()
+        process.wait()
     machine = {"processor": platform.processor() or platform.machine(), "threads": torch.get_num_threads()}
     facts = {"run": given.run, "torch": torch.__version__, "pairs": given.pairs, **machine}
-    print(json.dumps({**facts, **found, "flood": flood, "exit_code": process.returncode}, indent=2))
+    print(json.dumps({**facts, **found, "flood": flood, "sigterm": sigterm}, indent=2))
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def test_a_part_is_replaced_and_what_people_wrote_stays(module: Any, tmp_path: P
 
 def test_ratios_are_those_of_one_round(module: Any) -> None:
     """The median of the ratios is not the ratio of the medians: noise of the machine meets both sides of a round."""
-    speed = module("images_speed")
+    speed = module("images_speed_page")
     rates = {"ours": [10.0, 100.0, 40.0], "theirs-fp32": [2.0, 50.0, 10.0]}
     assert speed.ratios(rates, "ours", "theirs-fp32") == [5.0, 2.0, 4.0]
 
@@ -88,7 +88,7 @@ def test_every_round_asks_everybody_and_steps_left_out_are_counted(module: Any) 
 
 
 def test_the_share_of_the_peak_is_that_of_the_arithmetic(module: Any) -> None:
-    speed = module("images_speed")
+    speed = module("images_speed_page")
     rates = {"ours": [500.0], "ours-fp32": [100.0], "written": [480.0], "theirs-fp32": [100.0], "theirs-bf16": [125.0]}
     sampler = {"steps": 10, "images_per_second": rates, "peak_mb": {"ours": 400.0, "theirs-fp32": 900.0}}
     sampler["images_per_cpu_second"] = rates

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from synthgen.config.schema import Config
 from synthgen.data import load_images
 from synthgen.data.dataset import ImageData
 from synthgen.errors import StoppedError, SynthgenError, UsageError
+from synthgen.generation.compiling import why_not
 from synthgen.reporting import NullReporter
 from synthgen.runs import list_checkpoints
 from synthgen.training.metrics import read_metrics
@@ -143,6 +145,41 @@ def test_a_budget_ends_training(corners_npz: Path, tmp_path: Path) -> None:
     result = train(config(corners_npz, training__budget="2s"), tmp_path / "run", device="cpu")
     assert result.steps >= 1
     assert json.loads((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()[-1])["learning_rate"] < 0.005
+
+
+@pytest.mark.slow
+def test_a_budget_is_kept_within_five_percent(tmp_path: Path) -> None:
+    """Of a preset, with its checkpoints, previews, held-out images and sampler card; loading counts, too."""
+    settings = load_config("mnist-mini", ["data.limit=3000", "data.validation=0.1"], {"training.budget": "30s"})
+    started = time.monotonic()
+    result = train(settings, tmp_path / "run", device="cpu")
+    seconds = time.monotonic() - started
+    assert result.steps > 5
+    assert 28.5 <= seconds <= 31.5 and abs(result.seconds - seconds) < 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(why_not(torch.device("cpu")) is not None, reason=str(why_not(torch.device("cpu"))))
+def test_a_compiled_network_learns_the_same(corners_npz: Path, tmp_path: Path) -> None:
+    """Up to rounding; its checkpoint has the same names, and its previews are drawn."""
+    for how in ("never", "always"):
+        train(config(corners_npz, training__steps=4, training__compile=how), tmp_path / how, device="cpu")
+    plain, compiled = (load_checkpoint(list_checkpoints(tmp_path / how)[0])[1] for how in ("never", "always"))
+    assert plain.keys() == compiled.keys()
+    for name, tensor in plain.items():
+        torch.testing.assert_close(compiled[name], tensor, rtol=0, atol=5e-4)
+    assert any(not torch.equal(compiled[name], tensor) for name, tensor in plain.items())
+    assert list((tmp_path / "always" / "previews").glob("*.png"))
+
+
+def test_compiling_for_training_needs_a_compiler(
+    corners_npz: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UsageError, match="no-such-compiler") as caught:
+        train(config(corners_npz, training__compile="always"), tmp_path / "run", device="cpu")
+    assert caught.value.hint == "set training.compile to never"
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
