@@ -57,9 +57,9 @@ def explain(
         typer.Option(
             "--methods",
             metavar="NAMES",
-            help="Images: trajectory, evidence, information, gradcam, judge, attention, shap, neighbours; rows: "
-            "detector, likelihood, attribution, neighbours; series: evidence, attention, trajectory, shap, detector, "
-            "neighbours; with commas [default: all].",
+            help="Images: trajectory, evidence, information, gradcam, judge, attention, shap, neighbours, influence, "
+            "detector, augmentation; rows: detector, likelihood, attribution, neighbours; series: evidence, attention, "
+            "trajectory, shap, detector, neighbours; with commas [default: all].",
         ),
     ] = None,
     rows: Annotated[
@@ -99,7 +99,7 @@ def explain(
     """Show how samples came to be, and say how that was checked: a page, numbers, arrays.
 
     Images: which pixels speak for the class and whether that deserves belief, every step from noise to image and when
-    the class is decided, where the network looks, whom they resemble.
+    the class is decided, where the network looks, whom they resemble, what gives them away, what they teach others.
     Rows of a table: what gives them away, how likely they are, why a column has its value, which training rows they
     resemble. Series: which steps and channels speak for the class or surprise the model, what a judge goes by, where
     the network looks, when each part is decided, what gives them away, whom they resemble. Sample k is the one that

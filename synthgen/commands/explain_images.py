@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from synthgen.explain.images.run import Explanation
 
 
+_SHOWN = 8
+
+
 @dataclass(frozen=True)
 class ImageFlags:
     """The flags of `synthgen explain` that a model of images understands."""
@@ -80,6 +83,12 @@ def _show(console: Console, found: Explanation, out: Path) -> None:
         _show_audit(console, found)
     if "neighbours" in summary:
         console.line(f"neighbours: {summary['neighbours']['sentence']}")
+    if "influence" in summary:
+        console.line(f"influence (experimental): {summary['influence']['sentence']}")
+    if "detector" in summary:
+        _show_detector(console, summary["detector"])
+    if "augmentation" in summary:
+        console.line(f"augmentation: {summary['augmentation']['sentence']}")
     console.line(f"page: {out / 'index.html'}")
 
 
@@ -113,6 +122,23 @@ def _show_audit(console: Console, found: Explanation) -> None:
     heads = ["map", "top 20 %", "top 35 %", "p", "verdict"]
     title = f"Loss {found.context.target.unit} when the top pixels are drawn anew"
     console.table(title, heads, rows, right=(1, 2, 3))
+
+
+def _show_detector(console: Console, part: dict[str, Any]) -> None:
+    rows = [
+        (
+            one["property"],
+            f"{one['mean_real']:.3g}",
+            f"{one['mean_synthetic']:.3g}",
+            f"{100 * one['towards_truth']:+.2f}",
+            f"{100 * one['chance_95']:+.2f}",
+            f"{one['p']:.3f}",
+        )
+        for one in part["properties"][:_SHOWN]
+    ]
+    heads = ("property", "real", "synthetic", "towards the truth, pp", "95 % of chance, pp", "p")
+    console.table("What gives the images away", heads, rows, right=(1, 2, 3, 4, 5))
+    console.line(part["sentence"])
 
 
 def _invocation(run: str, out: Path, flags: ImageFlags) -> str:

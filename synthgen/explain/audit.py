@@ -18,6 +18,9 @@ SHARES = (0.2, 0.35)
 RANDOM_SETS = 20
 SHUFFLES = 2
 LEVEL = 0.05
+LARGEST_MISS = 0.05
+"""Of what a map shares out, that its parts may miss on average."""
+
 SURE = 2.0
 """Standard errors that a difference must exceed."""
 
@@ -150,6 +153,14 @@ def additivity(gap: float) -> Check:
     return Check("additivity", gap, f"exact: shares add up to what is shared out, within {gap:.1g}")
 
 
+def completeness(gap: float, size: float, unit: str) -> Check:
+    """By how much the parts of a map miss what they share out, on average, beside its mean size."""
+    share = gap / max(size, 1e-12)
+    word = "complete" if share <= LARGEST_MISS else "not complete"
+    told = f"{word}: the pixels miss what they share out by {gap:.2g} of {size:.2g} {unit} on average"
+    return Check("completeness", share, told)
+
+
 _FAULTS = (
     ("learned", "the model knows nothing of such {data}"),
     ("judge", "the judge that it is held to knows no better than chance"),
@@ -162,6 +173,7 @@ _FAULTS = (
     ("insertion", "keeping its top pixels keeps no more than keeping random ones"),
     ("weights", "it would look the same with shuffled weights"),
     ("stability", "it changes with the random numbers"),
+    ("completeness", "its parts do not add up to what they share out"),
 )
 _PLAIN = ("amplitude", "slope", "brightness", "edges")
 """Maps that know nothing of the question."""
@@ -196,6 +208,8 @@ def failed_check(check: Check) -> bool:
         return not abs(check.value) < 0.5
     if check.name == "stability":
         return not check.value >= 0.5
+    if check.name == "completeness":
+        return not check.value <= LARGEST_MISS
     return False
 
 

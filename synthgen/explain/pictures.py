@@ -225,13 +225,13 @@ def _side(draw: ImageDraw.ImageDraw, layout: StripLayout, row: int, name: str) -
     draw.text((8, layout.corner(row, 0, 0)[1] + height // 2 - 8), _fitting(name, _NAME_LIMIT, 14), INK, _font(14))
 
 
-def signed_colors(values: np.ndarray) -> np.ndarray:
+def signed_colors(values: np.ndarray, top: float | None = None) -> np.ndarray:
     """A signed map (H, W) in colours: orange above zero, white at zero, blue below; uint8 (H, W, 3).
 
-    The scale is symmetric, its end the 99.5th percentile of the absolute values, so that one pixel does not
+    The scale is symmetric, its end `top`, or the 99.5th percentile of the absolute values, so that one pixel does not
     hide the rest.
     """
-    top = float(np.quantile(np.abs(values), 0.995)) or float(np.abs(values).max()) or 1.0
+    top = top or float(np.quantile(np.abs(values), 0.995)) or float(np.abs(values).max()) or 1.0
     strength = np.clip(values / top, -1.0, 1.0)[..., None]
     color = np.where(strength >= 0, np.array(ABOVE, np.float64), np.array(BELOW, np.float64))
     return np.rint(255.0 + np.abs(strength) * (color - 255.0)).astype(np.uint8)

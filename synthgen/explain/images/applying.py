@@ -10,14 +10,16 @@ import numpy as np
 from synthgen.explain import audit
 from synthgen.explain.attribution import Attribution
 from synthgen.explain.images import attention as attending
-from synthgen.explain.images import journey, neighbours, sharing
+from synthgen.explain.images import augmentation, giveaway, influence, journey, neighbours, sharing
 from synthgen.explain.images.cam import DRAWS, evidence_cam, judge_cam
 from synthgen.explain.images.context import Context
 from synthgen.explain.images.evidence import DRAWS as EVIDENCE_DRAWS
 from synthgen.explain.images.evidence import LEVELS, evidence
-from synthgen.explain.images.methods import NEEDS_CLASSES
+from synthgen.explain.images.integrated import integrated
+from synthgen.explain.images.methods import NEEDS_CLASSES, NEEDS_DATA
 from synthgen.explain.images.probe import Probe
 from synthgen.explain.trajectory import trajectory_summary
+from synthgen.models.classifier import SMALLEST_SIDE
 
 if TYPE_CHECKING:
     from synthgen.explain.images.run import Explanation
@@ -37,9 +39,30 @@ def impossible(found: Explanation, method: str) -> str | None:
     if method == "judge" and context.judge is None:
         return f"there is no judge of these classes ({context.real.why or 'the real images have no such labels'})"
     if method == "attention" and not attending.layers_of(context.model.denoiser.network):
-        return "the network has no attention layers"
-    if method == "neighbours" and context.real.train is None:
+        return "the network has no attention layers (model.attention_resolutions)"
+    if method in NEEDS_DATA and context.real.train is None:
         return context.real.why
+    if method == "detector":
+        return _too_few(context)
+    return _not_comparable(context) if method == "augmentation" else None
+
+
+def _too_few(context: Context) -> str | None:
+    sides = [side for side in (context.real.train, context.real.holdout) if side is not None]
+    few = max(len(side) for side in sides) < giveaway.LEAST
+    return f"fewer than {giveaway.LEAST} real images are too few to tell apart from others" if few else None
+
+
+def _not_comparable(context: Context) -> str | None:
+    """Why no classifier can learn with and without synthetic images, or None."""
+    train, held = context.real.train, context.real.holdout
+    assert train is not None
+    if train.labels is None or len(np.unique(train.labels)) < 2 or not set(train.class_names) <= set(context.classes):
+        return "the real images do not have the model's classes"
+    if min(train.shape[:2]) < SMALLEST_SIDE:
+        return f"images of fewer than {SMALLEST_SIDE} pixels a side are too small for a classifier"
+    if held is None or held.labels is None or len(held) < augmentation.LEAST_TESTED:
+        return f"fewer than {augmentation.LEAST_TESTED} real images were held out to ask a classifier about"
     return None
 
 
@@ -107,17 +130,26 @@ def _judge(found: Explanation) -> None:
         for number in range(audit.SHUFFLES)
     ]
     _audited(found, one, shuffled, "the judge")
+    one = integrated(context, context.judge)
+    shuffled = [integrated(context, context.judge.shuffled(number), 2).maps for number in range(audit.SHUFFLES)]
+    _audited(found, one, shuffled, "the judge")
 
 
 def _attention(found: Explanation) -> None:
     context = found.context
     names = context.names if context.labels is None else context.called(context.labels)
 
-    def made(probe: Probe, draws: int) -> tuple[Attribution, attending.Looks]:
-        return attending.attention(probe, context.x0, context.labels, names, keys=context.keys, draws=draws)
+    known = context.model.vocabulary
+    words = context.classes if known is None else known.words
 
-    one, found.looks = made(context.probe, 4)
-    _audited(found, one, [made(context.shuffled(number), 2)[0].maps for number in range(audit.SHUFFLES)])
+    def made(probe: Probe, draws: int) -> tuple[list[Attribution], attending.Looks]:
+        asked = (probe, context.x0, context.labels, names)
+        return attending.attention(*asked, keys=context.keys, draws=draws, words=words)
+
+    ours, found.looks = made(context.probe, attending.DRAWS)
+    shuffled = [made(context.shuffled(number), 2)[0] for number in range(audit.SHUFFLES)]
+    for place, one in enumerate(ours):
+        _audited(found, one, [maps[place].maps for maps in shuffled])
 
 
 def _shap(found: Explanation) -> None:
@@ -144,6 +176,9 @@ def _audited(found: Explanation, one: Attribution, shuffled: list[np.ndarray], o
         checks.append(audit.stability(one.halves.reshape(2, *flat.shape), valid, "images"))
     if "additivity_gap" in one.details:
         checks.append(audit.additivity(one.details["additivity_gap"]))
+    if "completeness_gap" in one.details:
+        size = float(np.abs(one.scalars).mean())
+        checks.append(audit.completeness(one.details["completeness_gap"], size, one.unit))
     verdict = audit.verdict(checks, data="images", things="pixels")
     found.attributions[one.method] = one.judged(tuple(checks), verdict)
 
@@ -159,6 +194,18 @@ def _neighbours(found: Explanation) -> None:
     found.neighbours = neighbours.find(found.context)
 
 
+def _influence(found: Explanation) -> None:
+    found.influence = influence.find(found.context)
+
+
+def _detector(found: Explanation) -> None:
+    found.giveaway = giveaway.give_away(found.context)
+
+
+def _augmentation(found: Explanation) -> None:
+    found.change = augmentation.augmented(found.context)
+
+
 METHODS: dict[str, Callable[[Explanation], None]] = {
     "trajectory": _trajectory,
     "evidence": _evidence,
@@ -168,5 +215,8 @@ METHODS: dict[str, Callable[[Explanation], None]] = {
     "attention": _attention,
     "shap": _shap,
     "neighbours": _neighbours,
+    "influence": _influence,
+    "detector": _detector,
+    "augmentation": _augmentation,
 }
 """Name -> what computes it and adds it to the explanation."""

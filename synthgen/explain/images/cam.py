@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from synthgen.explain.attribution import Attribution
-from synthgen.explain.images.judge import Judge
+from synthgen.explain.images.judge import Judge, Odds
 from synthgen.explain.images.probe import Probe, View
 
 BINS = ("high", "middle", "low")
@@ -130,21 +130,9 @@ def judge_cam(judge: Judge, x0: np.ndarray, labels: np.ndarray, names: tuple[str
     """Signed Grad-CAM of the judge's log-odds of the class on the finished images. names: of the classes."""
     device = next(judge.network.parameters()).device
     told = torch.from_numpy(labels).to(device)
-
-    class Odds(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = judge.network
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            logits = judge.logits(x)
-            own = logits.gather(1, told[:, None])[:, 0]
-            rest = logits.scatter(1, told[:, None], float("-inf")).logsumexp(dim=1)
-            return own - rest
-
     images = torch.from_numpy(x0).to(device).requires_grad_(True)
     with torch.enable_grad():
-        found = LayerGradCam(Odds(), judge.network.body[-1]).attribute(images, attr_dim_summation=True)
+        found = LayerGradCam(Odds(judge, told), judge.network.body[-1]).attribute(images, attr_dim_summation=True)
     values = _laid_over(found, *x0.shape[2:]).astype(np.float32)[:, None]
     size = f"{found.shape[2]} x {found.shape[3]}"
     return Attribution(

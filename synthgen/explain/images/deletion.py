@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -61,8 +62,16 @@ class Deleter:
         self.probe, self.x0, self.keys, self.target, self.seed = probe, x0, keys, target, seed
         self.before = target(x0, np.arange(len(x0)))
         self.plain = plain_maps(x0)
-        self._losses = {name: self.losses(self.masks(one), DRAWS) for name, one in self.plain.items()}
-        self._whole = self.losses(np.ones((len(x0), 1, *x0.shape[2:]), bool), DRAWS)
+
+    @cached_property
+    def _losses(self) -> dict[str, np.ndarray]:
+        """Of the plain maps."""
+        return {name: self.losses(self.masks(one), DRAWS) for name, one in self.plain.items()}
+
+    @cached_property
+    def _whole(self) -> np.ndarray:
+        """When everything is drawn anew."""
+        return self.losses(np.ones((len(self.x0), 1, *self.x0.shape[2:]), bool), DRAWS)
 
     def masks(self, values: np.ndarray) -> np.ndarray:
         """bool (N, F, H, W): the pixels that a map (N, H, W) ranks highest, smoothed a little."""
@@ -85,7 +94,7 @@ class Deleter:
     def __call__(self, values: np.ndarray) -> tuple[Deletion, Insertion]:
         """The two checks of a map, float64 (N, H, W)."""
         masks = self.masks(values)
-        moved = self._moved(masks)
+        moved = self.moved(masks)
         found, margins = self._deletion(masks, moved)
         others = {name: other.mean(axis=(0, 2)) for name, other in self._losses.items()}
         one = Deletion(*found, others, margins, over_draws(self._whole))
@@ -102,18 +111,18 @@ class Deleter:
         margins = {name: over_draws(ours - other) for name, other in self._losses.items()}
         return (ours.mean(axis=(0, 2)), over_draws(ours)[1], theirs), margins
 
-    def _moved(self, masks: np.ndarray) -> np.ndarray:
-        """bool (N, RANDOM_SETS x F, H, W): the same masks elsewhere, moved round the edges and mirrored, so that as
-        many pixels are hidden, in the same shapes."""
+    def moved(self, masks: np.ndarray, sets: int = RANDOM_SETS) -> np.ndarray:
+        """bool (N, sets x F, H, W): the same masks elsewhere, moved round the edges and mirrored, so that as many
+        pixels are hidden, in the same shapes."""
         random = np.random.default_rng([self.seed, 51])
         count, kinds, height, width = masks.shape
-        found = np.empty((count, RANDOM_SETS, kinds, height, width), bool)
+        found = np.empty((count, sets, kinds, height, width), bool)
         for row in range(count):
-            for place in range(RANDOM_SETS):
+            for place in range(sets):
                 down, right = random.integers(height), random.integers(width)
                 flips = tuple(axis for axis in (1, 2) if random.random() < 0.5)
                 found[row, place] = np.roll(np.flip(masks[row], flips), (down, right), axis=(1, 2))
-        return found.reshape(count, RANDOM_SETS * kinds, height, width)
+        return found.reshape(count, sets * kinds, height, width)
 
 
 def plain_maps(x0: np.ndarray) -> dict[str, np.ndarray]:

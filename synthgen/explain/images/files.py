@@ -11,7 +11,13 @@ from safetensors.numpy import save
 from synthgen import __version__
 from synthgen.explain.images.probe import RATIOS
 from synthgen.explain.images.sources import decoded
-from synthgen.explain.images.summary import journey_part, neighbours_part
+from synthgen.explain.images.summary import (
+    augmentation_part,
+    detector_part,
+    influence_part,
+    journey_part,
+    neighbours_part,
+)
 from synthgen.explain.pictures import columns_of, displayed, frames, gif_bytes, map_strip, strip
 from synthgen.explain.trajectory import CAVEAT
 from synthgen.rendering import grid, png_bytes
@@ -38,7 +44,16 @@ def write_files(found: Explanation) -> None:
         found.files[f"{name}.safetensors"] = _saved(found, arrays)
     if found.looks is not None:
         looks = {f"weights.{name}": one for name, one in zip(found.looks.names, found.looks.maps, strict=True)}
+        looks["clusters"] = found.looks.clusters
         found.files["attention-weights.safetensors"] = _saved(found, looks)
+    if (change := found.change) is not None:
+        change_arrays = {"images": change.images, "maps": change.maps, "log_odds": change.odds}
+        found.files["augmentation.safetensors"] = _saved(found, change_arrays)
+        shown = map_strip(change.images, change.difference, change.names)
+        found.files["augmentation.png"] = png_bytes(shown)
+    if (influence := found.influence) is not None:
+        scored = {"training_images": influence.index, "scores": influence.scores}
+        found.files["influence.safetensors"] = _saved(found, scored)
     found.files["images.safetensors"] = _saved(found, {"x0": context.x0, "keys": context.keys})
     found.summary = _summary(found)
     found.files["index.html"] = write_page(found).encode()
@@ -99,6 +114,12 @@ def _summary(found: Explanation) -> dict[str, Any]:
     parts |= {name: one.to_dict() | _losses(found, name) for name, one in found.attributions.items()}
     if found.neighbours is not None:
         parts["neighbours"] = neighbours_part(found)
+    if found.influence is not None:
+        parts["influence"] = influence_part(found)
+    if found.giveaway is not None:
+        parts["detector"] = detector_part(found)
+    if found.change is not None:
+        parts["augmentation"] = augmentation_part(found)
     if found.looks is not None:
         parts["attention"]["entropy"] = {
             name: np.round(one, 4).tolist() for name, one in zip(found.looks.names, found.looks.entropy, strict=True)

@@ -72,6 +72,21 @@ class Judge:
         return Judge(network, self.columns, self.accuracy, self.count, self.seen)
 
 
+class Odds(torch.nn.Module):
+    """Encoded images (B, C, H, W) -> the judge's log odds of a class each, (B,), for gradients. labels: int64 (B,), or
+    (1,) for all."""
+
+    def __init__(self, judge: Judge, labels: torch.Tensor) -> None:
+        super().__init__()
+        self.network, self.judge, self.labels = judge.network, judge, labels
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = self.judge.logits(x)
+        told = self.labels.repeat(len(x) // len(self.labels))[:, None]  # captum repeats the images as a whole
+        own = logits.gather(1, told)[:, 0]
+        return own - logits.scatter(1, told, float("-inf")).logsumexp(dim=1)
+
+
 def build_judge(
     network: ConvClassifier,
     names: tuple[str, ...],

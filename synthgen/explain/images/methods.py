@@ -6,9 +6,24 @@ from collections.abc import Sequence
 
 from synthgen.errors import UsageError, nearest
 
-METHOD_NAMES = ("trajectory", "evidence", "information", "gradcam", "judge", "attention", "shap", "neighbours")
+METHOD_NAMES = (
+    "trajectory",
+    "evidence",
+    "information",
+    "gradcam",
+    "judge",
+    "attention",
+    "shap",
+    "neighbours",
+    "influence",
+    "detector",
+    "augmentation",
+)
 NEEDS_CLASSES = ("evidence", "information", "gradcam", "judge", "shap")
 """Methods that hold a class against another."""
+
+NEEDS_DATA = ("neighbours", "influence", "detector", "augmentation")
+"""Methods that look at real images."""
 
 
 def check_methods(methods: Sequence[str]) -> None:

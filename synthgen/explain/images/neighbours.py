@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -70,14 +70,10 @@ class Neighbours:
 
 def find(context: Context) -> Neighbours:
     """Find them among all training images. Raises StoppedError."""
-    train, extractor = context.real.train, context.extractor
-    assert train is not None and extractor is not None
-    more = {"should_stop": context.should_stop, "reporter": context.reporter}
-    cache = evaluation_cache(reporter=context.reporter)
-    base = extractor.features_of(train.images, cache, label="reading the training images", **more)  # type: ignore[arg-type]
+    train = context.real.train
+    assert train is not None
     mine = decoded(context.x0)
-    own = extractor.extract(mine, should_stop=context.should_stop)
-    index, distances = nearest(own.features, base.features, min(NEIGHBOURS, len(train)))
+    index, distances = resembled(context, mine, NEIGHBOURS)
     pixels = PixelIndex(train.images, seed=context.seed, check=context.probe.check)
     found = pixels.search(mine, check=context.probe.check)
     held = np.empty(0)
@@ -90,6 +86,18 @@ def find(context: Context) -> Neighbours:
     flagged = np.nan_to_num(shares, nan=1.0) <= LEVEL / len(mine)
     images = np.ascontiguousarray(train.images[index])
     return Neighbours(index, distances, found.index, found.ratio, shares, flagged, len(held), images, len(train))
+
+
+def resembled(context: Context, images: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """(index int64 (N, k), distance float64 (N, k) ascending) of the training images nearest to uint8 images (N, H, W,
+    C) in feature space; k is `count`, or as many as there are. Raises StoppedError."""
+    train, extractor = context.real.train, context.extractor
+    assert train is not None and extractor is not None
+    cache = evaluation_cache(reporter=context.reporter)
+    more: Any = {"should_stop": context.should_stop, "reporter": context.reporter}
+    base = extractor.features_of(train.images, cache, label="reading the training images", **more)
+    own = extractor.extract(images, should_stop=context.should_stop)
+    return nearest(own.features, base.features, min(count, len(train)))
 
 
 def nearest(queries: np.ndarray, base: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

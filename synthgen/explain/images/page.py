@@ -7,23 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthgen import __version__
-from synthgen.explain.images import journey, neighbours, page_maps, page_steps
-from synthgen.explain.images.page_maps import TITLES, attention_piece, audit_table, cards, one_map
+from synthgen.explain.images import journey, page_data, page_looks, page_maps, page_steps
+from synthgen.explain.images.page_looks import looks_piece
+from synthgen.explain.images.page_maps import TITLES, audit_table, cards, one_map
 from synthgen.explain.images.probe import RATIOS
-from synthgen.explain.images.sources import decoded
 from synthgen.explain.images.summary import commitment_sentence
 from synthgen.html import (
     Markup,
     command,
     details,
-    escape,
     figure,
-    group,
     line_chart,
     notice,
     page,
     paragraph,
-    picture,
     section,
     table,
     tiles,
@@ -33,14 +30,21 @@ if TYPE_CHECKING:
     from synthgen.explain.images.run import Explanation
 
 _MOST_PATHS = 6
+_DATA = (
+    ("Whom they resemble", "neighbours", page_data.neighbours_piece),
+    ("Of whom they are made (experimental)", "influence", page_data.influence_piece),
+    ("What gives synthetic images away", "giveaway", page_data.detector_piece),
+    ("What they change in a classifier", "change", page_data.augmentation_piece),
+)
+"""Title, part of the explanation, what draws it."""
 
 
 def write_page(found: Explanation) -> str:
     """The whole document, self-contained."""
     context, request = found.context, found.request
     parts = []
-    if found.attributions or (found.journey is not None and found.journey.commitment is not None) or found.neighbours:
-        parts.append(section("In short", *_short(found)))
+    if short := _short(found):
+        parts.append(section("In short", *short))
     if found.attributions:
         parts.append(section("The images and their maps", cards(found)))
         parts.append(section("The audit", audit_table(found)))
@@ -50,10 +54,9 @@ def write_page(found: Explanation) -> str:
         steps = page_steps.trajectory_piece(context.trajectory, found.steps, context.names)
         parts.append(section(title, steps, *_journey(found)))
     for name, one in found.attributions.items():
-        extra = [attention_piece(found)] if name == "attention" else []
+        extra = [looks_piece(found)] if name == "attention" else []
         parts.append(section(TITLES[name], *extra, *one_map(found, one)))
-    if found.neighbours is not None:
-        parts.append(section("Whom they resemble", _neighbours(found)))
+    parts += [section(title, piece(found)) for title, there, piece in _DATA if getattr(found, there) is not None]
     if request.invocation:
         parts.append(section("Do it again", command(request.invocation)))
     footer = f"synthgen {__version__} · checkpoint sha256 {context.model.sha256[:16]} · this page needs no network"
@@ -62,8 +65,8 @@ def write_page(found: Explanation) -> str:
         parts,
         lead=_lead(found),
         footer=footer,
-        script=page_steps.SCRIPT + page_maps.SCRIPT,
-        style=page_steps.STYLE + page_maps.STYLE,
+        script=page_steps.SCRIPT + page_maps.SCRIPT + page_looks.SCRIPT,
+        style=page_steps.STYLE + page_maps.STYLE + page_looks.STYLE + page_data.STYLE,
     )
 
 
@@ -95,6 +98,12 @@ def _short(found: Explanation) -> list[Markup]:
         cards.append(("too near to training images", f"{int(near.flagged.sum())}", f"of {len(near.flagged)}"))
         good = near.sentence.startswith("None")
         lines.append(notice(near.sentence, "good" if good else "warn"))
+    if (give := found.giveaway) is not None:
+        cards.append(("a forest tells them from real ones", f"{give.detection.auc:.2f}", "AUC; 0.5 is guessing"))
+        lines.append(notice(give.sentence, "warn" if give.found else "good"))
+    if (change := found.change) is not None:
+        gain = 100 * float(np.diff(change.accuracy.mean(axis=1))[0])
+        cards.append(("a classifier gains", f"{gain:+.1f} %", f"of {change.tested:,} test images, by synthetic ones"))
     return [*([tiles(cards)] if cards else []), *lines, *(notice(text, "info") for text in found.notes)]
 
 
@@ -150,29 +159,3 @@ def _by_class(found: Explanation) -> Markup:
         values = [None] * 3 if of is None else [f"{value:.0f}" for value in of]
         rows.append([found.context.classes[label], int((one.labels == label).sum()), *values])
     return table(["class", "samples", "lower quartile", "median", "upper quartile"], rows)
-
-
-def _neighbours(found: Explanation) -> Markup:
-    one = found.neighbours
-    assert one is not None
-    images = decoded(found.context.x0)[: page_maps.MOST_IMAGES]
-    rows = []
-    for row, image in enumerate(images):
-        share = "" if np.isnan(one.shares[row]) else f"{100 * one.shares[row]:.1f} % of new images as near"
-        flag = "too near" if one.flagged[row] else share
-        near = "".join(
-            f"<div>{picture(page_steps.small(other), f'training image {index}')}<small>{index:,}</small></div>"
-            for index, other in zip(one.index[row], one.images[row], strict=True)
-        )
-        mine = picture(page_steps.small(image), found.context.names[row])
-        rows.append(
-            f"<b>{escape(found.context.names[row])}</b> <small>{escape(flag)}</small>"
-            f'<div class="near"><div>{mine}<small>explained</small></div>{near}</div>'
-        )
-    return group(
-        paragraph(neighbours.QUESTION),
-        notice(one.sentence, "good" if one.sentence.startswith("None") else "warn"),
-        Markup("".join(rows)),
-        paragraph(f"{one.compared:,} training images were looked at; numbers count them from 0."),
-        notice(f"What this does not say: {neighbours.CAVEAT}", "warn"),
-    )

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 MOST_IMAGES = 32
 """Images that are drawn; the arrays hold all."""
 
-_LOOKED_AT = 8
 TITLES = {
     "evidence": "What speaks for the class",
     "information": "Where the classes differ",
@@ -27,7 +26,9 @@ TITLES = {
     "gradcam-middle": "Grad-CAM of the evidence, middle block",
     "gradcam-down": "Grad-CAM of the evidence, first block on the way down",
     "judge": "Grad-CAM of a judge on the finished image",
+    "judge-integrated": "Integrated gradients of a judge",
     "attention": "Where the network looks, not why",
+    "attention-to-tokens": "Where it looks at what it was told, not why",
     "shap-judge": "SHAP: what the judge goes by",
     "shap-evidence": "SHAP: what the evidence rests on",
 }
@@ -44,11 +45,6 @@ STYLE = """
 visibility:hidden}
 .swatch{display:inline-block;width:12px;height:12px;border-radius:2px;vertical-align:-1px;margin:0 6px 0 0}
 .swatch~.swatch{margin-left:14px}
-.look{display:flex;flex-wrap:wrap;gap:8px 14px;margin:8px 0}.look select{font:inherit;max-width:200px;margin-left:6px}
-.duo{display:grid;grid-template-columns:1fr 1fr;gap:10px;max-width:460px}.duo img{width:100%}
-.duo img[hidden]{display:none}
-.near{display:grid;grid-template-columns:repeat(6,minmax(40px,76px));gap:6px;align-items:end;margin:8px 0 14px}
-.near img{width:100%}.near small{color:var(--soft)}
 """
 
 SCRIPT = """
@@ -63,13 +59,6 @@ maps.forEach(function(b){b.addEventListener("click",function(){map=b.dataset.pic
 press(maps,b);show()})});
 modes.forEach(function(b){b.addEventListener("click",function(){mode=b.dataset.mode;press(modes,b);show()})});
 strength.addEventListener("input",show);show()})();
-(function(){var box=document.getElementById("attention-maps");if(!box)return;
-var chosen=document.querySelectorAll(".look select");
-function show(){var image=chosen[0].value,
-key=Array.prototype.map.call(chosen,function(one){return one.value}).join("-");
-box.querySelectorAll("img").forEach(function(one){one.hidden=one.parentNode.dataset.key!==key&&
-one.parentNode.dataset.image!==image})}
-chosen.forEach(function(one){one.addEventListener("change",show)});show()})();
 """
 
 
@@ -180,55 +169,3 @@ def one_map(found: Explanation, one: Attribution) -> list[Markup]:
     if used:
         parts.append(paragraph(f"Computed from {', '.join(used)}."))
     return [*parts, notice(f"What this does not say: {one.caveat}", "warn")]
-
-
-def attention_piece(found: Explanation) -> Markup:
-    """What a chosen image's places get from all places, by layer, head and noise level."""
-    looks = found.looks
-    assert looks is not None
-    shown = decoded(found.context.x0)[:_LOOKED_AT]
-    names = found.context.names[: len(shown)]
-    pictures = []
-    for row, image in enumerate(shown):
-        original = picture(small(image), names[row])
-        pictures.append(f'<span data-image="{row}">{original.replace("<img ", "<img " + _hidden(row), 1)}</span>')
-    keys = [(layer, head) for layer, maps in enumerate(looks.maps) for head in range(maps.shape[2])]
-    for row in range(len(shown)):
-        for level in range(len(looks.ratios)):
-            for place, (layer, head) in enumerate(keys):
-                got = (
-                    looks.maps[layer][row, level, head].mean(axis=0).reshape(looks.sides[layer])
-                    * looks.maps[layer].shape[-1]
-                )
-                where = f"noise level {sigma_text(looks.ratios[level])}, {looks.names[layer]}, {head + 1}"
-                told = f"attention of {names[row]}, {where}"
-                image = picture(signed_colors(got - 1.0), told)
-                hidden = _hidden(row or level or place)
-                pictures.append(
-                    f'<span data-key="{row}-{level}-{place}">{image.replace("<img ", "<img " + hidden, 1)}</span>'
-                )
-    choices = (
-        ("image", [f"{number}: {name}" for number, name in enumerate(names)]),
-        ("noise level", [sigma_text(ratio) for ratio in looks.ratios]),
-        ("layer, head", [f"{looks.names[layer].removeprefix('unet.')}, {head + 1}" for layer, head in keys]),
-    )
-    lists = "".join(
-        f"<label>{name}<select>"
-        + "".join(f'<option value="{number}">{escape(text)}</option>' for number, text in enumerate(texts))
-        + "</select></label>"
-        for name, texts in choices
-    )
-    entropy = ", ".join(
-        f"{name.removeprefix('unet.')} {one.mean():.2f}" for name, one in zip(looks.names, looks.entropy, strict=True)
-    )
-    return group(
-        Markup(f'<div class="look">{lists}</div><div class="duo" id="attention-maps">{"".join(pictures)}</div>'),
-        paragraph(
-            "Orange: places that get more than an even share, blue: less. How evenly the heads look, 1 everywhere "
-            f"alike, 0 at one place: {entropy}."
-        ),
-    )
-
-
-def _hidden(place: int) -> str:
-    return "hidden " if place else ""

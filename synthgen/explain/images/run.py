@@ -15,8 +15,11 @@ from synthgen.explain.audit import Deletion
 from synthgen.explain.images import sources
 from synthgen.explain.images.applying import METHODS, impossible
 from synthgen.explain.images.attention import Looks
+from synthgen.explain.images.augmentation import Change
 from synthgen.explain.images.context import Context
 from synthgen.explain.images.evidence import class_errors
+from synthgen.explain.images.giveaway import Giveaway
+from synthgen.explain.images.influence import Influence
 from synthgen.explain.images.journey import Journey
 from synthgen.explain.images.methods import METHOD_NAMES, check_methods
 from synthgen.explain.images.neighbours import Neighbours
@@ -74,6 +77,9 @@ class Explanation:
     journey: Journey | None = None
     looks: Looks | None = None
     neighbours: Neighbours | None = None
+    influence: Influence | None = None
+    giveaway: Giveaway | None = None
+    change: Change | None = None
     methods: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)

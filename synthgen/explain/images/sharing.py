@@ -45,14 +45,14 @@ def squares(height: int, width: int) -> np.ndarray:
     return np.asarray(rows[:, None] * min(SIDE, width) + columns)
 
 
-def superpixels(context: Context) -> list[tuple[Attribution, list[np.ndarray]]]:
+def superpixels(context: Context, shuffles: int = SHUFFLES) -> list[tuple[Attribution, list[np.ndarray]]]:
     """Each map with the maps (N, H, W) of models whose weights were shuffled: of the judge, where there is one, and of
-    the evidence."""
+    the evidence. shuffles: how many such models."""
     assert context.labels is not None
     labels, rows = context.labels, np.arange(len(context.x0))
     place = squares(*context.x0.shape[2:])
-    judges = [] if context.judge is None else [context.judge, *map(context.judge.shuffled, range(SHUFFLES))]
-    probes = [context.probe, *map(context.shuffled, range(SHUFFLES))]
+    judges = [] if context.judge is None else [context.judge, *map(context.judge.shuffled, range(shuffles))]
+    probes = [context.probe, *map(context.shuffled, range(shuffles))]
 
     def opinions(images: np.ndarray, which: np.ndarray) -> np.ndarray:
         of_judges = [margins(judge.log_p(images), labels[which]) for judge in judges]
@@ -66,7 +66,7 @@ def superpixels(context: Context) -> list[tuple[Attribution, list[np.ndarray]]]:
     full = opinions(context.x0, rows).T
     pieces = int(place.max()) + 1
     shares = shapley.share_out(worth, full, pieces, pairs=PAIRS, seed=context.seed, reporter=context.reporter)
-    maps = _spread(shares.halves, place)
+    maps = spread(shares.halves, place)
     found = []
     if judges:
         one = _attribution(context, "shap-judge", JUDGE_QUESTION, "log-odds", shares, maps, 0)
@@ -75,7 +75,7 @@ def superpixels(context: Context) -> list[tuple[Attribution, list[np.ndarray]]]:
     return [*found, (one, list(maps[:, len(judges) + 1 :].mean(axis=0)))]
 
 
-def _spread(halves: np.ndarray, place: np.ndarray) -> np.ndarray:
+def spread(halves: np.ndarray, place: np.ndarray) -> np.ndarray:
     """Shares float64 (2, T, N, P) spread evenly over the pixels of their square: (2, T, N, H, W)."""
     size = np.bincount(place.ravel())
     return np.asarray((halves / size)[..., place])

@@ -1,4 +1,4 @@
-"""What `summary.json` and `--json` say of the way out of noise and of neighbours."""
+"""What `summary.json` and `--json` say beside the maps: of the way out of noise, and of the data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthgen.explain.images import journey, neighbours
+from synthgen.explain.images import augmentation, giveaway, journey, neighbours
 from synthgen.explain.images.probe import RATIOS
 
 if TYPE_CHECKING:
@@ -86,4 +86,94 @@ def neighbours_part(found: Explanation) -> dict[str, Any]:
         "held_out_images": one.held_out,
         "images": rows,
         "caveat": neighbours.CAVEAT,
+    }
+
+
+def influence_part(found: Explanation) -> dict[str, Any]:
+    """Per image: the training images that make up its gradient, flag."""
+    one = found.influence
+    assert one is not None
+    rows = [
+        {
+            "image": name,
+            "training_images": one.index[row].tolist(),
+            "scores": [float(f"{value:.6g}") for value in one.scores[row]],
+            "new_as_large": None if np.isnan(one.shares[row]) else float(f"{one.shares[row]:.6g}"),
+            "flagged": bool(one.flagged[row]),
+        }
+        for row, name in enumerate(found.context.names)
+    ]
+    return {
+        "experimental": True,
+        "question": one.question,
+        "sentence": one.sentence,
+        "compared": one.compared,
+        "training_images": one.whole,
+        "held_out_images": one.held_out,
+        "copies_found": one.found,
+        "copies": one.copies,
+        "same_class": None if np.isnan(one.same_class) else round(one.same_class, 4),
+        "images": rows,
+        "caveat": one.caveat,
+    }
+
+
+def detector_part(found: Explanation) -> dict[str, Any]:
+    """Properties that give synthetic images away, beside chance."""
+    one = found.giveaway
+    assert one is not None
+    detection = one.detection
+    order = np.argsort(-detection.scores, kind="stable")
+    sides = [one.values[~one.synthetic], one.values[one.synthetic]]
+    properties = [
+        {
+            "property": detection.names[place],
+            "towards_truth": float(f"{detection.scores[place]:.6g}"),
+            "chance_95": float(f"{detection.chance[place]:.6g}"),
+            "p": float(f"{detection.p[place]:.6g}"),
+            "mean_real": float(f"{sides[0][:, place].mean():.6g}"),
+            "mean_synthetic": float(f"{sides[1][:, place].mean():.6g}"),
+        }
+        for place in order
+    ]
+    return {
+        "question": giveaway.QUESTION,
+        "sentence": one.sentence,
+        "auc": float(f"{detection.auc:.6g}"),
+        "auc_interval": [float(f"{value:.6g}") for value in detection.interval],
+        "auc_p": float(f"{detection.auc_p:.6g}"),
+        "images_of_each_side": int(one.synthetic.sum()),
+        "real_ones_are": one.seen,
+        "refits": detection.refits,
+        "additivity_gap": float(f"{detection.verdicts.gap:.3g}"),
+        "found": list(detection.found),
+        "properties": properties,
+        "caveat": giveaway.CAVEAT,
+    }
+
+
+def augmentation_part(found: Explanation) -> dict[str, Any]:
+    """What synthetic images changed in a classifier."""
+    one = found.change
+    assert one is not None
+    return {
+        "question": one.question,
+        "sentence": one.sentence,
+        "real_images": one.real,
+        "synthetic_images": one.fake,
+        "held_out_images": one.tested,
+        "accuracy": {
+            "real": np.round(one.accuracy[0], 4).tolist(),
+            "real and synthetic": np.round(one.accuracy[1], 4).tolist(),
+        },
+        "right_only_with_synthetic": one.helped,
+        "right_only_without": one.harmed,
+        "maps_moved": round(one.moved, 4),
+        "maps_moved_by_chance": round(one.chance, 4),
+        "additivity_gap": float(f"{one.gap:.3g}"),
+        "shown": [
+            {"class_name": name, "log_odds": [float(f"{value:.4g}") for value in one.odds[:, row]]}
+            for row, name in enumerate(one.names)
+        ],
+        "caveat": augmentation.CAVEAT,
     }

@@ -163,7 +163,7 @@ def test_random_choices_hide_as_many_pixels_in_the_same_shapes():
     deleter.seed = 1
     masks = deleter.masks(np.random.default_rng(2).normal(size=(3, 8, 8)))
     assert (masks.sum(axis=(2, 3)) == [13, 22]).all()
-    moved = deleter._moved(masks)
+    moved = deleter.moved(masks)
     repeated = np.tile(masks, (1, 20, 1, 1))
     assert (moved.sum(axis=(2, 3)) == repeated.sum(axis=(2, 3))).all() and not (moved == repeated).all()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,14 @@ from synthgen.data.dataset import ImageData
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.schedule import build_schedule
 from synthgen.errors import UsageError
-from synthgen.explain.images.attention import attention, layers_of, softmax_weights, watched
+from synthgen.explain.audit import completeness, failed_check, verdict
+from synthgen.explain.images import page_looks
+from synthgen.explain.images.attention import attention, clusters, coarser, layers_of, softmax_weights, watched
 from synthgen.explain.images.cam import blocks_of, evidence_cam
 from synthgen.explain.images.context import Context
+from synthgen.explain.images.integrated import integrated
 from synthgen.explain.images.journey import principal
-from synthgen.explain.images.judge import build_judge, margins
+from synthgen.explain.images.judge import Judge, build_judge, margins
 from synthgen.explain.images.neighbours import find, nearest
 from synthgen.explain.images.probe import Probe
 from synthgen.explain.images.sharing import squares
@@ -79,7 +83,7 @@ def test_hooks_are_removed_on_an_error(attending: Denoiser) -> None:
 def test_the_attention_map_is_the_weight_that_places_get(attending: Denoiser) -> None:
     x0 = np.random.default_rng(0).normal(0, 0.5, (3, 1, 8, 8)).astype(np.float32)
     labels = np.array([0, 1, 0])
-    found, looks = attention(Probe(attending), x0, labels, ("a", "b", "a"), keys=np.arange(3), draws=2)
+    (found,), looks = attention(Probe(attending), x0, labels, ("a", "b", "a"), keys=np.arange(3), draws=2)
     assert found.values.shape == (3, 1, 8, 8)
     np.testing.assert_allclose(found.values.mean(axis=(1, 2, 3)), 1.0, rtol=1e-5)  # even shares
     assert {one.shape[1:] for one in looks.maps} == {(3, 1, 64, 64), (3, 2, 16, 16)}
@@ -119,6 +123,64 @@ def test_gradcam_is_gradient_times_activation_written_out(attending: Denoiser) -
             number = cam._DRAW + level * 2 + draw
             total += probe.viewed(x0, keys, quantile, number, by_hand, gradients=True)[0] / 12
     np.testing.assert_allclose(found.values[:, 0], total, rtol=1e-3, atol=1e-6)
+
+
+def test_places_that_look_at_the_same_things_are_one_cluster() -> None:
+    weights = np.full((16, 16), 0.01 / 16)
+    groups = np.array([0] * 7 + [1] * 5 + [2] * 3 + [3])
+    for place, group in enumerate(groups):
+        weights[place, groups == group] += 0.99 / (groups == group).sum()
+    order = np.random.default_rng(0).permutation(16)
+    np.testing.assert_array_equal(clusters(weights[order][:, order]), groups[order])
+
+
+def test_the_page_holds_the_weights_of_every_place(attending: Denoiser) -> None:
+    x0 = np.random.default_rng(0).normal(0, 0.5, (3, 1, 8, 8)).astype(np.float32)
+    _, looks = attention(Probe(attending), x0, np.array([0, 1, 0]), ("a", "b", "a"), keys=np.arange(3), draws=2)
+    keys = [(layer, head) for layer, maps in enumerate(looks.maps) for head in range(maps.shape[2])]
+    island = page_looks._island(looks, 2, keys)
+    assert len(island["weights"]) == 2 and len(island["weights"][0]) == 3 and len(island["weights"][0][0]) == len(keys)
+    for place, (layer, head) in enumerate(keys):
+        one = island["weights"][1][2][place]
+        read = np.frombuffer(base64.b64decode(one["b"]), np.uint8).astype(float) / 255
+        expected = looks.maps[layer][1, 2, head]
+        np.testing.assert_allclose(one["top"] * read.reshape(expected.shape) ** 2, expected, atol=one["top"] / 200)
+    joined = page_looks.joined_places(np.tile(np.arange(196.0), (196, 1)), (14, 14))
+    assert joined.reshape(196, 49)[0, 0] == np.arange(196).reshape(14, 14)[:2, :2].sum()
+
+
+class _Linear(torch.nn.Module):
+    """Logits that are weighted sums of pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.randn(2, 64, generator=torch.Generator().manual_seed(0)) / 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flatten(1) @ self.weight.T
+
+
+def test_integrated_gradients_of_a_line_are_its_parts(tiny_run: Path) -> None:
+    """Of a linear judge of two classes: (w_y - w_r)(x - x'), mean over beginnings; they add up to its log-odds."""
+    model, network = load(tiny_run, device="cpu"), _Linear()
+    judge = Judge(network, np.array([0, 1]), 1.0, 1, "")
+    x0, labels = encoded(model, two_corners(3)[0]), np.array([0, 1, 0])
+    context = Context(model, x0, labels, np.arange(3), ("a", "b", "c"), model.recipe())
+    found = integrated(context, judge, draws=2)
+    rows, hidden = np.repeat(np.arange(3), 2), np.ones((6, 8, 8), bool)
+    starts = context.probe.regenerated(x0[rows], context.keys[rows], hidden, (1 << 13) + np.tile([0, 1], 3))
+    slope = (network.weight[0] - network.weight[1]).detach().numpy().reshape(1, 8, 8)
+    for row, label in enumerate(labels):
+        expected = (1 if label == 0 else -1) * slope * (x0[row] - starts[rows == row]).mean(axis=0)
+        np.testing.assert_allclose(found.values[row], expected, atol=1e-5)
+    np.testing.assert_allclose(found.maps.sum(axis=(1, 2)), found.scalars, atol=1e-4)
+    assert found.details["completeness_gap"] < 1e-4
+
+
+def test_a_map_that_does_not_add_up_is_said_so() -> None:
+    assert not failed_check(completeness(0.01, 1.0, "log-odds"))
+    bad = completeness(0.2, 1.0, "log-odds")
+    assert failed_check(bad) and verdict([bad]).startswith("With care: its parts do not add up")
 
 
 def test_the_judge_counts_in_the_models_classes_and_is_none_without_them() -> None:
@@ -185,3 +247,60 @@ def test_given_files_are_brought_to_the_models_size(tiny_run: Path, tmp_path: Pa
         given_images(model, [str(tmp_path / "notes.txt")])
     with pytest.raises(UsageError, match="there is no image"):
         given_images(model, [str(tmp_path / "*.jpg")])
+
+
+def test_attention_to_tokens_is_watched_as_well() -> None:
+    """A network that looks at tokens: weights equal those of an explicit softmax, and its own answer stays the same."""
+    config = ModelConfig(
+        channels=(8, 16),
+        norm_groups=4,
+        attention_resolutions=(4,),
+        attention_head_dim=8,
+        conditioning="cross-attention",
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build_network(config, (8, 8, 1), 2)
+        torch.nn.init.normal_(network.unet.conv_out.weight)
+    denoiser = Denoiser(network, build_schedule("edm"), null_label=2).eval().requires_grad_(False)
+    x, time, labels = torch.randn(2, 1, 8, 8), torch.zeros(2), torch.tensor([0, 1])
+    before, layers = network(x, time, labels), layers_of(network)
+    inputs: dict[str, tuple[torch.Tensor, ...]] = {}
+    hooks = [
+        layer.register_forward_hook(lambda module, told, output, name=name: inputs.__setitem__(name, (*told, output)))
+        for name, layer in layers.items()
+    ]
+    seen: dict[str, torch.Tensor] = {}
+    with watched(network, lambda name, weights, side: seen.__setitem__(name, weights)):
+        assert torch.equal(before, network(x, time, labels))
+    for hook in hooks:
+        hook.remove()
+    assert len(seen) == len(layers) >= 4 and not any(part._forward_pre_hooks for part in network.modules())
+    for name, layer in layers.items():
+        given, looked, output = inputs[name]
+        value = layer.to_v(looked).view(2, looked.shape[1], layer.heads, -1).transpose(1, 2)
+        out = layer.to_out[0]((seen[name] @ value).transpose(1, 2).reshape(given.shape))
+        torch.testing.assert_close(out, output, atol=1e-5, rtol=1e-5)
+    x0 = x.numpy().clip(-1, 1)
+    found, looks = attention(
+        Probe(denoiser), x0, np.array([0, 1]), ("a", "b"), keys=np.arange(2), draws=2, words=("one", "two")
+    )
+    assert [one.method for one in found] == ["attention", "attention-to-tokens"]
+    assert looks.tokens == (("one", ""), ("two", "")) and sorted(set(looks.told)) == [False, True]
+    np.testing.assert_allclose(found[1].maps.mean(axis=(1, 2)), 1.0, rtol=1e-5)
+    layer = looks.told.index(True)
+    island = page_looks._island(looks, 2, [(layer, 0)])
+    assert island["layers"][layer]["words"] == 2 and island["tokens"] == [["one", "nothing"], ["two", "nothing"]]
+    read = np.frombuffer(base64.b64decode(island["weights"][0][0][0]["b"]), np.uint8).reshape(2, 16) / 255.0
+    np.testing.assert_allclose((read**2 * island["weights"][0][0][0]["top"]).sum(axis=0), 1.0, atol=0.02)
+
+
+def test_places_of_large_maps_are_joined() -> None:
+    weights = torch.rand(1, 1, 36, 36).softmax(-1)
+    found, side = coarser(weights, (6, 6), told=False)
+    assert side == (3, 3) and found.shape == (1, 1, 9, 9)
+    torch.testing.assert_close(found.sum(-1), torch.ones(1, 1, 9))
+    first = weights[0, 0].reshape(6, 6, 6, 6)[:2, :2, 2:4, 4:6].sum() / 4
+    torch.testing.assert_close(found[0, 0, 0, 5], first)
+    tokens, side = coarser(torch.rand(1, 1, 9, 4), (3, 3), told=True)
+    assert side == (1, 1) and tokens.shape == (1, 1, 1, 4)

@@ -225,8 +225,12 @@ def test_planted_ground_truth_is_found_and_believed_and_brightness_is_not(tmp_pa
     shares = found.attributions["shap-judge"]
     assert np.abs(shares.maps[:, :4, :4]).sum() / np.abs(shares.maps).sum() > 0.8
     np.testing.assert_allclose(shares.maps.sum(axis=(1, 2)), shares.scalars, atol=1e-4)
-    for name in ("brightness", "edges"):
-        plain = replace(evidence, method=name, values=found.context.deleter.plain[name][:, None], halves=None)
-        _audited(found, plain, [])
-        worse = found.attributions[name].verdict.split(":")[0]
+    plain = dict(found.context.deleter.plain)
+    plain["random"] = np.random.default_rng(0).normal(size=plain["edges"].shape)
+    for name, values in plain.items():
+        worthless = replace(evidence, method=name, values=values[:, None], halves=None)
+        _audited(found, worthless, [values, values])  # maps that do not look at the weights at all
+        verdict = found.attributions[name].verdict
+        worse = verdict.split(":")[0]
         assert worse.startswith("No better than random") and name in worse
+        assert "it would look the same with shuffled weights" in verdict
