@@ -24,7 +24,10 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 _ENDS = {"&&", "||", "|", ";", ">", "2>", ">>", "&"}
 
 
-def shell_lines(page: Path) -> Iterator[tuple[int, str]]:
+SHELLS = ("sh", "bash", "shell", "console")
+
+
+def shell_lines(page: Path, languages: tuple[str, ...] = SHELLS) -> Iterator[tuple[int, str]]:
     """(line, command) of each line in a shell block; lines that go on are one, prompts are left out."""
     language, held, first = "", "", 0
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
@@ -32,7 +35,7 @@ def shell_lines(page: Path) -> Iterator[tuple[int, str]]:
         if fence:
             language, held = ("" if language else fence[1] or "text"), ""
             continue
-        if language not in ("sh", "bash", "shell", "console"):
+        if language not in languages:
             continue
         if language == "console":
             if not (line.startswith("$ ") or held):
@@ -47,9 +50,9 @@ def shell_lines(page: Path) -> Iterator[tuple[int, str]]:
         held = ""
 
 
-def synthgen_commands(page: Path) -> Iterator[tuple[int, list[str]]]:
+def synthgen_commands(page: Path, languages: tuple[str, ...] = SHELLS) -> Iterator[tuple[int, list[str]]]:
     """(line, words after `synthgen`) of each call."""
-    for number, line in shell_lines(page):
+    for number, line in shell_lines(page, languages):
         if "synthgen " not in line:
             continue
         words: list[str] = []
@@ -94,17 +97,13 @@ def test_a_command_in_the_documents_is_understood(words: list[str], monkeypatch:
 @pytest.mark.parametrize("words", [param for param in CALLS if param.values[0][:1] == ["train"]])
 def test_a_training_in_the_documents_is_one_that_could_start(words: list[str], tmp_path: Path) -> None:
     """Presets and settings: unknown ones, or values that do not fit, are errors here as on the command line."""
-    settings = {}
-    for flag, value in itertools.pairwise(words):
-        if flag == "--set":
-            key, _, text = value.partition("=")
-            settings[key] = text
+    settings = [value for flag, value in itertools.pairwise(words) if flag == "--set"]
     what = words[1] if len(words) > 1 and words[1] in preset_names() else None
     if what is None:
-        what = "series" if wants_series([f"{key}={value}" for key, value in settings.items()]) else None
+        what = "series" if wants_series(settings) else None
         what = what or ("table" if any(word.endswith((".csv", ".parquet")) for word in words) else "images")
     try:
-        choose_settings(what, config=None, flags=settings, resumed=None)
+        choose_settings(what, overrides=settings)
     except SynthgenError as error:
         pytest.fail(f"{error.message} ({error.hint})")
 
