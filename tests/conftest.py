@@ -137,6 +137,58 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, corners_npz: Path) -> Pat
     return out
 
 
+HUES = {"red": 0, "green": 1, "blue": 2}
+
+
+def squares(count: int = 250, seed: int = 0) -> tuple[np.ndarray, list[str], list[str]]:
+    """Images with an answer: uint8 (count, 8, 8, 3), a square of a colour left or right, with captions and sides.
+
+    A blue square on the right is never shown.
+    """
+    generator = np.random.default_rng(seed)
+    kinds = [(hue, side) for hue in HUES for side in ("left", "right") if (hue, side) != ("blue", "right")]
+    images = generator.integers(0, 40, (count, 8, 8, 3), dtype=np.uint8)
+    captions, sides = [], []
+    for number, image in enumerate(images):
+        hue, side = kinds[number % len(kinds)]
+        columns = slice(0, 4) if side == "left" else slice(4, 8)
+        image[2:6, columns, HUES[hue]] = generator.integers(200, 256)
+        captions.append(f"A {hue} square, on the {side}.")
+        sides.append(side)
+    return images, captions, sides
+
+
+@pytest.fixture(scope="session")
+def captioned_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`squares` as an image folder with metadata.jsonl: file_name, text and label (the side)."""
+    import json
+
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("captioned") / "squares"
+    folder.mkdir()
+    lines = []
+    for number, (image, text, side) in enumerate(zip(*squares(), strict=True)):
+        Image.fromarray(image).save(folder / f"{number:03d}.png")
+        lines.append(json.dumps({"file_name": f"{number:03d}.png", "text": text, "label": side}))
+    (folder / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def captioned_run(tmp_path_factory: pytest.TempPathFactory, captioned_folder: Path) -> Path:
+    """A run folder: a small model that learned `squares` by their captions, really trained (300 steps)."""
+    from synthgen.config.loading import load_config
+    from synthgen.training.run import train
+
+    out = tmp_path_factory.mktemp("runs") / "captioned"
+    settings = [*TINY, "model.conditioning=cross-attention", "model.channels=[24]", "model.norm_groups=8"]
+    settings += ["model.attention_head_dim=8", "model.patch_size=2", "training.learning_rate=0.01", "training.seed=1"]
+    given = {"data.source": str(captioned_folder), "training.steps": 300, "sampling.card": "never"}
+    train(load_config(None, settings, given), out, device="cpu")
+    return out
+
+
 TINY_TABLE = [
     "modality=tables",
     "model.width=48",

@@ -27,6 +27,7 @@ def sample(
     count: int | None = None,
     *,
     labels: Sequence[int | str] | None = None,
+    prompts: str | Sequence[str] | None = None,
     where: Sequence[str] | Mapping[str, Any] = (),
     balance: str | None = None,
     complete: str | Path | None = None,
@@ -56,6 +57,7 @@ def sample(
     Args:
         count: how many; 64 images, else 1,000 unless it is said, or 1 of series longer than a window. With `complete`,
             as many as that file has.
+        prompts: of images, of a model that learned from captions: what to show in turn, in place of labels.
         labels, sampler, eta, guidance_scale: of images and series. guidance_interval, autoguidance, quality: of
             images; see `Model.recipe`. format: of images png (default), npz or idx, into the folder `out`.
         where, balance, temperature: of rows; see `TableModel.sample`; where: of series, too. complete, draws,
@@ -69,6 +71,7 @@ def sample(
     shared: dict[str, Any] = {"resume": resume, "force": force, "reporter": reporter}
     chosen: dict[str, Any] = {"labels": labels, "sampler": sampler, "eta": eta, "guidance_scale": guidance_scale}
     images = {"guidance_interval": guidance_interval, "autoguidance": autoguidance, "quality": quality}
+    images["prompts"] = prompts
     rows = {"balance": balance, "temperature": temperature}
     series = {"quantiles": tuple(quantiles) or None, "length": length, "start_time": start_time}
     if isinstance(model, Model):
@@ -113,8 +116,12 @@ def _sample_images(
 ) -> SampleResult:
     from synthgen.generation.folder import plan_samples, sample_to_folder
 
-    recipe = model.recipe(steps=steps, **{name: value for name, value in chosen.items() if name != "labels"})
-    plan = plan_samples(model, count, labels=chosen["labels"], seed=seed, recipe=recipe, format=format_ or "png")
+    labels, prompts = chosen.pop("labels"), chosen.pop("prompts")
+    if labels is not None and prompts is not None:
+        raise UsageError("labels and prompts both say what to show", "give one of them")
+    model = model if prompts is None else model.told(prompts)
+    recipe = model.recipe(steps=steps, **chosen)
+    plan = plan_samples(model, count, labels=labels, seed=seed, recipe=recipe, format=format_ or "png")
     return sample_to_folder(model, out, plan, **shared)
 
 

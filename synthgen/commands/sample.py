@@ -52,6 +52,10 @@ def sample(
             "--class", metavar="NAME", help="This class; repeatable [default: all, balanced; series: as in the data]."
         ),
     ] = None,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option("--prompt", metavar="TEXT", help="Images: show this; repeatable. For models that know captions."),
+    ] = None,
     where: Annotated[
         list[str] | None,
         typer.Option("--where", metavar="COND", help="Rows: age=30..40, city='Rome|Paris', x=; series: covariates."),
@@ -150,6 +154,7 @@ def sample(
         checkpoint = resolve_run(run)
         given: dict[str, object] = {
             "--class": class_,
+            "--prompt": prompt,
             "--where": where,
             "--balance": balance,
             "--complete": complete,
@@ -224,6 +229,8 @@ def sample(
             )
             sample_table(console, checkpoint, flags)
             return
+        if class_ and prompt:
+            raise UsageError("--class and --prompt both say what the samples show", "give one of them")
         request = read_request(64 if count is None else count, out or "synthetic", chosen, shards, shard_size, shard)
         if not request.in_shards:
             check_output(Path(request.out), force=force, resume=resume)
@@ -232,6 +239,8 @@ def sample(
         from synthgen.generation.plan import plan_samples
 
         model = load_image_model(checkpoint, device=device)
+        if prompt:
+            model = model.told(prompt)
         recipe = model.recipe(
             sampler=sampler.value if sampler else None,
             steps=steps,

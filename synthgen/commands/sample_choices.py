@@ -51,6 +51,7 @@ class Compile(str, Enum):
 _PICTURES, _ROWS, _SERIES = "images", "tables", "series"
 _OWNERS = {
     "--class": (_PICTURES, _SERIES),
+    "--prompt": (_PICTURES,),
     "--sampler": (_PICTURES, _SERIES),
     "--noise-levels": (_PICTURES,),
     "--eta": (_PICTURES, _SERIES),

@@ -65,7 +65,7 @@ def show_plan(console: Console, model: Model, plan: SamplePlan, request: Request
     rows = [
         ("model", model.path),
         ("samples", f"{plan.count:,}"),
-        ("classes", ", ".join(classes) or "none (unconditional)"),
+        ("prompts" if plan.prompts else "classes", ", ".join(classes) or "none (unconditional)"),
         ("sampler", f"{plan.recipe.sampler}, {plan.recipe.steps} steps, {calls} network calls a sample"),
         *([("noise levels", ", ".join(f"{level:.4g}" for level in levels))] if levels else []),
         ("guidance", _guidance(plan.recipe)),

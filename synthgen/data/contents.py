@@ -20,6 +20,7 @@ class About:
 
     labels: int64 (N,) into class_names, or None. splits: what can be asked for, ("train", "test") or ("all",).
     ignored: files that are no images; notes: sentences for the user. keep: the images are at the size for training.
+    captioned: the classes are captions.
     """
 
     name: str
@@ -31,6 +32,7 @@ class About:
     ignored: int = 0
     notes: tuple[str, ...] = field(default=())
     keep: bool = False
+    captioned: bool = False
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ class ImageData:
     name: `mnist`, or the folder or file; split: `train`, `test` or `all`.
     fingerprint: sha256 (hex) of pixels, labels and class names; two equal sets have equal fingerprints.
     skipped: the unreadable files that were left out, each with its reason.
+    captioned: the classes are captions (`synthgen.data.captions`).
     """
 
     images: np.ndarray
@@ -33,6 +34,7 @@ class ImageData:
     licence: str = ""
     fingerprint: str = ""
     skipped: tuple[str, ...] = ()
+    captioned: bool = False
 
     def __post_init__(self) -> None:
         if not self.fingerprint:

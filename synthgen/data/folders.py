@@ -18,7 +18,7 @@ from synthgen.data.contents import About, check_split
 from synthgen.data.decode import SUFFIXES
 from synthgen.data.filesets import FileSet
 from synthgen.data.metadata import NAMES as METADATA
-from synthgen.data.metadata import read_metadata
+from synthgen.data.metadata import Row, read_metadata
 from synthgen.data.stores import Store
 from synthgen.errors import UsageError
 
@@ -35,21 +35,26 @@ _Item = tuple[str, str | None]  # a file, and its class as the folder or table s
 
 @dataclass
 class _Part:
-    """One split, and what was left out of it."""
+    """One split, and what was left out of it. captioned: the classes are captions."""
 
     items: list[_Item]
     notes: list[str]
+    captioned: bool = False
 
 
-def scan(store: Store, split: str, *, name: str, licence: str = "") -> FileSet:
-    """The images of `store` in a split ("train", "test" or "all"). Raises UsageError when there are none."""
+def scan(store: Store, split: str, *, name: str, licence: str = "", captions: bool = False) -> FileSet:
+    """The images of `store` in a split ("train", "test" or "all"). Raises UsageError when there are none.
+
+    captions: where a table has them, they are the classes: images of the same words are of one class.
+    """
     files = store.names()
     images = [file for file in files if _suffix(file) in SUFFIXES]
     images = _without_grid(images, files)
     if not images:
         raise UsageError(_no_images(store, files), "Images are files such as .png, .jpg, .webp or .tif.")
     tables = [file for file in files if file.rpartition("/")[2] in METADATA]
-    parts = _parts(store, images, tables)
+    parts = _parts(store, images, tables, captions)
+    _check_captioned(parts, name)
     asked = check_split(split, tuple(parts), name)
     chosen = list(parts.values()) if asked == "all" else [parts[asked]]
     manifest = Manifest()
@@ -67,7 +72,8 @@ def scan(store: Store, split: str, *, name: str, licence: str = "") -> FileSet:
     notes = tuple(note for part in chosen for note in part.notes)
     class_names = tuple(names.values()) if labels is not None else ()
     ignored = len(files) - len(images) - own
-    about = About(name, asked, labels, class_names, tuple(parts), licence, ignored, notes, manifest.ours)
+    captioned = chosen[0].captioned
+    about = About(name, asked, labels, class_names, tuple(parts), licence, ignored, notes, manifest.ours, captioned)
     return FileSet(store, tuple(file for file, _ in items), about)
 
 
@@ -82,6 +88,14 @@ def _check_labelled(items: list[_Item], source: str) -> None:
     if 0 < without < len(items):
         raise UsageError(
             f"{source} has {without:,} image(s) without a class among {len(items):,}", "Label all of them, or none."
+        )
+
+
+def _check_captioned(parts: dict[str, _Part], source: str) -> None:
+    without = [split for split, part in parts.items() if not part.captioned]
+    if 0 < len(without) < len(parts):
+        raise UsageError(
+            f"{source} has captions, and none in its {without[0]} split", "Caption both splits, or neither of them."
         )
 
 
@@ -107,11 +121,11 @@ def _no_images(store: Store, files: list[str]) -> str:
     return f"{store.path} holds no images, only {len(files):,} other file(s) ({', '.join(kind for kind, _ in kinds)})"
 
 
-def _parts(store: Store, images: list[str], tables: list[str]) -> dict[str, _Part]:
+def _parts(store: Store, images: list[str], tables: list[str], captions: bool) -> dict[str, _Part]:
     folders = _split_folders(images, tables)
     if not folders:
-        return {"all": _read_part(store, "", images, tables)}
-    parts = {split: _read_part(store, folder, images, tables) for split, folder in folders.items()}
+        return {"all": _read_part(store, "", images, tables, captions)}
+    parts = {split: _read_part(store, folder, images, tables, captions) for split, folder in folders.items()}
     loose = sum("/" not in file for file in images)
     if loose:
         next(iter(parts.values())).notes.append(f"{loose:,} image(s) beside the split folders were left out.")
@@ -136,7 +150,7 @@ def _split_folders(images: list[str], tables: list[str]) -> dict[str, str]:
     return splits
 
 
-def _read_part(store: Store, folder: str, images: list[str], tables: list[str]) -> _Part:
+def _read_part(store: Store, folder: str, images: list[str], tables: list[str], captions: bool) -> _Part:
     inside = [file for file in images if file.startswith(folder)]
     own = [table for table in tables if table.rpartition("/")[0] == folder.rstrip("/")]
     shared = [table for table in tables if "/" not in table]
@@ -144,18 +158,27 @@ def _read_part(store: Store, folder: str, images: list[str], tables: list[str]) 
         if len(group) > 1:
             raise UsageError(f"{store.path} holds both {group[0]} and {group[1]}", "Keep one of them.")
         if group:
-            return _from_table(store, group[0], folder, images, inside)
+            return _from_table(store, group[0], folder, images, inside, captions)
     return _from_folders(folder, inside)
 
 
-def _from_table(store: Store, table: str, folder: str, images: list[str], inside: list[str]) -> _Part:
-    rows = [row for row in read_metadata(store, table, set(images)) if row.name.startswith(folder)]
+def _from_table(store: Store, table: str, folder: str, images: list[str], inside: list[str], captions: bool) -> _Part:
+    read = read_metadata(store, table, set(images), captions=captions)
+    rows = [row for row in read if row.name.startswith(folder)]
     if not rows:
         raise UsageError(f"{store.path}/{table} lists no image of {folder}")
     listed = {row.name for row in rows}
     unlisted = sum(file not in listed for file in inside)
     notes = [f"{unlisted:,} image(s) that {table} does not list were left out."] if unlisted else []
+    if any(row.caption is not None for row in rows):
+        return _Part([(row.name, _one_caption(row, store, table)) for row in rows], notes, captioned=True)
     return _Part([(row.name, row.label) for row in rows], notes)
+
+
+def _one_caption(row: Row, store: Store, table: str) -> str:
+    if row.caption is None:
+        raise UsageError(f"{store.path}/{table}: '{row.name}' has no caption, and others have", "Caption every image.")
+    return row.caption
 
 
 def _from_folders(folder: str, inside: list[str]) -> _Part:

@@ -30,6 +30,7 @@ def load_images(
     limit: int | None = None,
     max_bad: int = 0,
     one_size: bool = False,
+    captions: bool = False,
     reporter: Reporter | None = None,
     should_stop: ShouldStop = never_stop,
 ) -> ImageData:
@@ -47,6 +48,7 @@ def load_images(
             larger one.
         max_bad: unreadable files to leave out (named in `skipped`) before giving up.
         one_size: refuse files of different sizes instead of resizing them, where no `image_size` is given.
+        captions: of a folder whose metadata has them, captions are the classes (`captioned` in the result).
     Returns: images in memory, or memory-mapped from a cache when they would take more than 1 GiB.
     Raises: UsageError when the source is not there or not what it seems; SynthgenError when a download fails or the
         disk is full; StoppedError.
@@ -54,12 +56,12 @@ def load_images(
     reporter = reporter or NullReporter()
     chosen = (classes,) if isinstance(classes, str) else classes
     wish = Wish(image_size, channels, None if chosen is None else tuple(chosen), limit, one_size)
-    contents = wish.choose(open_source(source, split, reporter, should_stop))
+    contents = wish.choose(open_source(source, split, reporter, should_stop, captions=captions))
     for note in contents.about.notes:
         reporter.warn(f"{contents.about.name}: {note}")
     basis = contents
     if isinstance(contents, FileSet) and _is_second(contents) and not wish.full:
-        basis = wish.choose(open_source(source, "train", reporter, should_stop))
+        basis = wish.choose(open_source(source, "train", reporter, should_stop, captions=captions))
     bad = BadFiles(str(source), max_bad)
     if isinstance(contents, ArraySet) and is_prepared(Path(str(source)).expanduser()):
         bad.found += skipped_in(Path(str(source)).expanduser(), split)  # allowed for when it was prepared

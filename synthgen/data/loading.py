@@ -148,7 +148,15 @@ class Loader:
         about = contents.about
         skipped = tuple(str(entry) for entry in self.bad.found)
         return ImageData(
-            images, labels, about.class_names, about.name, about.split, about.licence, fingerprint, skipped
+            images,
+            labels,
+            about.class_names,
+            about.name,
+            about.split,
+            about.licence,
+            fingerprint,
+            skipped,
+            about.captioned,
         )
 
     def _nothing(self, found: tuple[Bad, ...]) -> UsageError:

@@ -9,27 +9,33 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from synthgen.data.captions import plain_caption
 from synthgen.data.stores import Store, inside
 from synthgen.errors import UsageError, nearest
 
 NAMES = ("metadata.csv", "metadata.jsonl")
+CAPTION_COLUMNS = ("text", "caption")
 _LABEL_COLUMNS = ("label", "class", "class_name", "label_name", "category", "labels")
 _MAX_BYTES = 2**30
 
 
 @dataclass(frozen=True)
 class Row:
-    """One image: its name relative to the store, its label as text (None when the table has no label column)."""
+    """One image: its name relative to the store, its label and its caption as text (None without such a column).
+
+    The caption is in its plain form, see `synthgen.data.captions.plain_caption`.
+    """
 
     name: str
     label: str | None
+    caption: str | None = None
 
 
-def read_metadata(store: Store, name: str, images: set[str]) -> list[Row]:
+def read_metadata(store: Store, name: str, images: set[str], *, captions: bool = False) -> list[Row]:
     """The rows of the table `name`, whose `file_name`s are relative to the folder that it lies in.
 
-    Raises UsageError with file and line for a missing column, a row without name or label, a name that leaves the
-    folder, is listed twice, or is no image there.
+    captions: read those, too. Raises UsageError with file and line for a missing column, a row without name, label or
+    caption, a name that leaves the folder, is listed twice, or is no image there.
     """
     folder = name.rpartition("/")[0]
     where = f"{store.path}/{name}"
@@ -48,7 +54,8 @@ def read_metadata(store: Store, name: str, images: set[str]) -> list[Row]:
         if path in seen:
             raise UsageError(f"{where}:{line}: '{given}' is listed a second time")
         seen.add(path)
-        rows.append(Row(path, _label(record, where, line)))
+        caption = _caption(record, where, line) if captions else None
+        rows.append(Row(path, _label(record, where, line), caption))
     if not rows:
         raise UsageError(f"{where} has no rows")
     return rows
@@ -83,6 +90,21 @@ def _label(record: dict[str, Any], where: str, line: int) -> str | None:
     if isinstance(value, (list, dict)):
         raise UsageError(f"{where}:{line}: the {column} is {json.dumps(value)[:60]}; one class per image is understood")
     return str(value).strip()
+
+
+def _caption(record: dict[str, Any], where: str, line: int) -> str | None:
+    column = next((name for name in CAPTION_COLUMNS if name in record), None)
+    if column is None:
+        return None
+    value = record[column]
+    if value is not None and not isinstance(value, str):
+        raise UsageError(
+            f"{where}:{line}: the {column} is {json.dumps(value)[:60]}; one caption per image is understood"
+        )
+    caption = plain_caption(value or "")
+    if not caption:
+        raise UsageError(f"{where}:{line}: the {column} has no words", "Caption every image, or drop the column.")
+    return caption
 
 
 def _records(store: Store, name: str, where: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -31,10 +31,13 @@ _SHARDS: dict[str, Callable[[Path, Sequence[Path], str], Contents]] = {
 }
 
 
-def open_source(source: str | Path, split: str, reporter: Reporter, should_stop: ShouldStop) -> Contents:
+def open_source(
+    source: str | Path, split: str, reporter: Reporter, should_stop: ShouldStop, *, captions: bool = False
+) -> Contents:
     """What `source` holds in `split`. Downloads a known set that is nowhere on this machine.
 
-    Raises UsageError when there is no such thing, or it is not what it seems; SynthgenError when a download fails.
+    captions: of a folder that has them, they are the classes. Raises UsageError when there is no such thing, or it is
+    not what it seems; SynthgenError when a download fails.
     """
     text = str(source)
     name, _, attribute = text.partition(":")
@@ -42,9 +45,9 @@ def open_source(source: str | Path, split: str, reporter: Reporter, should_stop:
         return _open_known(KNOWN_SETS[name], split, attribute or None, reporter, should_stop)
     path = Path(text).expanduser()
     if path.is_dir():
-        return _open_folder(path, split)
+        return _open_folder(path, split, captions)
     if path.is_file():
-        return _open_file(path, split)
+        return _open_file(path, split, captions)
     base, colon, attribute = text.rpartition(":")
     if colon and celeba.is_celeba(Path(base).expanduser()):
         return celeba.read_celeba(Path(base).expanduser(), split, attribute)
@@ -80,7 +83,7 @@ def _open_known(
     return imagenet.read_imagenet(folder, split)
 
 
-def _open_folder(path: Path, split: str) -> Contents:
+def _open_folder(path: Path, split: str, captions: bool) -> Contents:
     try:
         if is_prepared(path):
             return open_prepared(path, split)
@@ -104,7 +107,7 @@ def _open_folder(path: Path, split: str) -> Contents:
     if arrays:
         contents = read_npz(arrays, split)
         return replace(contents, about=replace(contents.about, keep=manifest_in(path).ours))
-    return scan(FolderStore(path), split, name=str(path))
+    return scan(FolderStore(path), split, name=str(path), captions=captions)
 
 
 def _lone_npz(path: Path) -> Path | None:
@@ -122,14 +125,14 @@ def _lone_npz(path: Path) -> Path | None:
     return arrays[0]
 
 
-def _open_file(path: Path, split: str) -> Contents:
+def _open_file(path: Path, split: str, captions: bool) -> Contents:
     name = path.name.lower()
     if name.endswith(".npz"):
         return read_npz(path, split)
     if name.endswith(".npy"):
         return read_npy(path, split)
     if name.endswith(".zip"):
-        return scan(ZipStore(path), split, name=str(path))
+        return scan(ZipStore(path), split, name=str(path), captions=captions)
     for suffix, read in _SHARDS.items():
         if name.endswith(suffix):
             return read(path, [path], split)

@@ -65,6 +65,7 @@ def _head(header: dict[str, Any], library: str, metrics: dict[str, Any] | None) 
     name = _data_name(header)
     hub_name = _ON_THE_HUB.get(name)
     kind = "A class-conditional" if header.get("class_names") else "An unconditional"
+    kind = "A text-conditional" if header.get("vocabulary") else kind
     return [
         "---",
         f"library_name: {library}",

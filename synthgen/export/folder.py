@@ -11,14 +11,16 @@ from typing import Any
 
 import diffusers
 import numpy as np
+import torch
 
+from synthgen.data.captions import TokenTable
 from synthgen.export.card import model_card
 from synthgen.export.comparing import compare_images
 from synthgen.export.job import CHECKED, Job, Outcome
 from synthgen.export.schedulers import SchedulerPlan, plan_scheduler
 from synthgen.generation.engine import Recipe
 from synthgen.generation.model import Model
-from synthgen.models.images import unet_arguments
+from synthgen.models.images import is_cross, unet_arguments
 from synthgen.outputs import atomic_write
 
 PIPELINE = ("pipeline", "SynthgenPipeline")
@@ -95,14 +97,35 @@ def write_folder(model: Model, recipe: Recipe, plan: SchedulerPlan, folder: Path
 def _theirs(model: Model) -> Any:
     """diffusers' own class with the model's weights, which have the same names there."""
     shape = (model.codec.height, model.codec.width, model.codec.channels)
-    unet = diffusers.UNet2DModel(**unet_arguments(model.config.model, shape, len(model.class_names)))
     network: Any = model.denoiser.network
-    unet.load_state_dict(network.unet.state_dict())
+    weights = dict(network.unet.state_dict())
+    tokens = network.unet.token_embedding
+    if tokens is None:
+        unet = diffusers.UNet2DModel(**unet_arguments(model.config.model, shape, len(model.class_names)))
+    else:
+        table = TokenTable(tokens.token.num_embeddings, network.tokens.cpu().numpy())
+        unet = diffusers.UNet2DConditionModel(
+            **unet_arguments(model.config.model, shape, len(model.class_names), table)
+        )
+        tables = [weights.pop(f"token_embedding.{part}.weight") for part in ("token", "place")]
+        weights["encoder_hid_proj.weight"] = torch.cat(tables).T.contiguous()  # of two ones among zeros
+        weights["encoder_hid_proj.bias"] = torch.zeros_like(tables[0][0])
+    unet.load_state_dict(weights)
     return unet.eval()
 
 
+def _tokens(model: Model) -> dict[str, Any]:
+    """What the pipeline of a network with cross-attention must know."""
+    network: Any = model.denoiser.network
+    if network.tokens is None:
+        return {}
+    words = [] if model.vocabulary is None else list(model.vocabulary.words)
+    return {"class_tokens": network.tokens[:-1].tolist(), "vocabulary": words}
+
+
 def _index(model: Model, recipe: Recipe, plan: SchedulerPlan) -> dict[str, Any]:
-    components = {"unet": ["diffusers", "UNet2DModel"], "scheduler": ["diffusers", plan.class_name]}
+    kind = "UNet2DConditionModel" if is_cross(model.config.model) else "UNet2DModel"
+    components = {"unet": ["diffusers", kind], "scheduler": ["diffusers", plan.class_name]}
     index = {
         "_class_name": "DDPMPipeline" if plan.stock else list(PIPELINE),
         "_diffusers_version": diffusers.__version__,
@@ -120,16 +143,19 @@ def _index(model: Model, recipe: Recipe, plan: SchedulerPlan) -> dict[str, Any]:
         "guidance_interval": list(recipe.guidance_interval),
         "eta": float(recipe.eta),
         "patch_size": model.config.model.patch_size,
+        **_tokens(model),
     }
 
 
 def _usage(model: Model, recipe: Recipe, plan: SchedulerPlan, name: str) -> str:
     first = model.class_names[0] if model.class_names else None
-    asks = "" if first is None else f", class_labels={json.dumps(first, ensure_ascii=False)}"
+    kind = "class_labels" if model.vocabulary is None else "prompt"
+    asks = "" if first is None else f", {kind}={json.dumps(first, ensure_ascii=False)}"
     steps = f", num_inference_steps={recipe.steps}" if plan.stock else ""
     shard = f"`pipe(batch_size=8, start=8{asks}, seed=0{steps})`"
     command = f"synthgen sample RUN --count 16 --seed 0 --sampler {recipe.sampler} --steps {recipe.steps}"
-    command += "" if first is None else f" --class {shlex.quote(first)}"
+    flag = "--class" if model.vocabulary is None else "--prompt"
+    command += "" if first is None else f" {flag} {shlex.quote(first)}"
     ours = f"""\
 ```python
 from diffusers import DiffusionPipeline

@@ -9,6 +9,8 @@ Sample k is a function of (weights, seed, k), and the same as `synthgen sample` 
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,11 +31,19 @@ def philox_noise(seed: int, keys: range, shape: tuple[int, ...], draw: int) -> n
     return out
 
 
+def words_of(text: str) -> list[str]:
+    """The words of a prompt in small letters: runs of letters and digits, with apostrophes inside."""
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return [word.replace("\u2019", "'") for word in re.findall(r"[^\W_]+(?:['\u2019][^\W_]+)*", plain)]
+
+
 class SynthgenPipeline(DiffusionPipeline):  # type: ignore[misc]
-    """A `UNet2DModel` and a scheduler, with class labels, guidance and numbered noise.
+    """A `UNet2DModel` or `UNet2DConditionModel` and a scheduler, with labels, guidance and numbered noise.
 
     Args:
-        class_names: names of the classes, in the order of the labels; the network's last embedding is "no class".
+        class_names: names of the classes, or captions, in the order of the labels; one label more is "no class".
+        class_tokens: of a network with cross-attention, the tokens of each of them; zeros alone say nothing.
+        vocabulary: of a network that learned from captions, its words: word i is token i + 1.
         network_output: `edm`, `epsilon` or `sample` when the scheduler is not to read the network's output itself
             but the clean image that this pipeline makes of it; None when it reads it.
         sigma_data: standard deviation of the training data; used with `edm`.
@@ -54,6 +64,8 @@ class SynthgenPipeline(DiffusionPipeline):  # type: ignore[misc]
         guidance_interval: object = (0.0, 1e9),
         eta: float = 0.0,
         patch_size: int = 1,
+        class_tokens: object = (),
+        vocabulary: object = (),
     ) -> None:
         super().__init__()
         self.register_modules(unet=unet, scheduler=scheduler)
@@ -66,6 +78,8 @@ class SynthgenPipeline(DiffusionPipeline):  # type: ignore[misc]
             guidance_interval=list(guidance_interval),  # type: ignore[call-overload]
             eta=eta,
             patch_size=patch_size,
+            class_tokens=[list(row) for row in class_tokens],  # type: ignore[attr-defined]
+            vocabulary=list(vocabulary),  # type: ignore[call-overload]
         )
 
     @torch.no_grad()
@@ -73,6 +87,7 @@ class SynthgenPipeline(DiffusionPipeline):  # type: ignore[misc]
         self,
         batch_size: int = 1,
         class_labels: int | str | Sequence[int | str] | None = None,
+        prompt: str | Sequence[str] | None = None,
         seed: int = 0,
         start: int = 0,
         num_inference_steps: int | None = None,
@@ -85,21 +100,25 @@ class SynthgenPipeline(DiffusionPipeline):  # type: ignore[misc]
         Args:
             class_labels: one label or name for all, a sequence repeated from sample 0 on, or None for every class
                 in turn.
+            prompt: what to show in place of classes, by a network that learned from captions; several take turns.
             output_type: `pil`, `np` (float32 in [0, 1]), `uint8` (array), each (N, H, W, C), or `pt` (N, C, H, W).
         """
         keys = range(start, start + batch_size)
-        labels = self._labels(keys, class_labels)
+        if prompt is not None and class_labels is not None:
+            raise ValueError("class_labels and prompt both say what to show: give one of them")
+        table = self._table(prompt)
+        labels = self._labels(keys, class_labels, None if prompt is None or table is None else len(table) - 1)
         scale = self.config.guidance_scale if guidance_scale is None else guidance_scale
         if scale != 1.0 and labels is None:
             raise ValueError("this model is unconditional: there is nothing to guide towards")
         solver = self._solver(num_inference_steps or self.config.num_inference_steps or 20)
-        x = self._sample(solver, keys, labels, seed, scale)
+        x = self._sample(solver, keys, labels, table, seed, scale)
         levels = x.clamp(-1.0, 1.0).add(1.0).mul(127.5).round().byte()
         images = self._output(levels, output_type)
         return ImagePipelineOutput(images=images) if return_dict else (images,)
 
     def _sample(
-        self, solver: Any, keys: range, labels: torch.Tensor | None, seed: int, guidance_scale: float
+        self, solver: Any, keys: range, labels: torch.Tensor | None, table: Any, seed: int, guidance_scale: float
     ) -> torch.Tensor:
         device = self._execution_device
         size = self.unet.config.sample_size
@@ -117,23 +136,23 @@ class SynthgenPipeline(DiffusionPipeline):  # type: ignore[misc]
             guided = labels is not None and guidance_scale != 1.0 and low <= float(sigma / alpha) <= high
             seen = solver.scale_model_input(x, t) if hasattr(solver, "scale_model_input") else x
             time = 1000 * sigma if self._is_flow else t
-            output = self._network(seen, alpha, sigma, time, labels)
+            output = self._network(seen, alpha, sigma, time, self._told(labels, table))
             if guided:  # Ho and Salimans 2022, equation 6
-                nothing = torch.full((len(keys),), self._null_label, device=device)
-                without = self._network(seen, alpha, sigma, time, nothing)
+                nothing = torch.full((len(keys),), self._classes if table is None else len(table) - 1, device=device)
+                without = self._network(seen, alpha, sigma, time, self._told(nothing, table))
                 output = without + guidance_scale * (output - without)
             x = solver.step(output, t, x, **self._step_options(solver, i, noise)).prev_sample
         return x.float()
 
     def _network(
-        self, x: torch.Tensor, alpha: torch.Tensor, sigma: torch.Tensor, time: Any, labels: torch.Tensor | None
+        self, x: torch.Tensor, alpha: torch.Tensor, sigma: torch.Tensor, time: Any, told: dict[str, Any]
     ) -> torch.Tensor:
         """The network's output, turned into the clean image where the scheduler cannot read it."""
         kind = self.config.network_output
         total = (sigma / alpha) ** 2 + (self.config.sigma_data or 0.0) ** 2
         scale = 1 / (alpha * total.sqrt()) if kind == "edm" else torch.ones(())
         patches = functional.pixel_unshuffle((scale * x).to(self.unet.dtype), self.config.patch_size)
-        raw: torch.Tensor = self.unet(patches, time, class_labels=labels).sample.float()
+        raw: torch.Tensor = self.unet(patches, time, **told).sample.float()
         raw = functional.pixel_shuffle(raw, self.config.patch_size)
         if kind == "edm":  # Karras et al. 2022, table 1, in x / alpha
             data = float(self.config.sigma_data)
@@ -203,21 +222,53 @@ class SynthgenPipeline(DiffusionPipeline):  # type: ignore[misc]
         return {}
 
     @property
-    def _null_label(self) -> int:
-        return int(self.unet.config.num_class_embeds) - 1
+    def _classes(self) -> int:
+        """How many there are; 0 for an unconditional network. One label more says nothing."""
+        return len(self.config.class_tokens) or int(self.unet.config.num_class_embeds or 1) - 1
 
-    def _labels(self, keys: range, given: int | str | Sequence[int | str] | None) -> torch.Tensor | None:
-        if self.unet.config.num_class_embeds is None:
+    def _table(self, prompt: str | Sequence[str] | None) -> torch.Tensor | None:
+        """The tokens of every label, int64 (labels + 1, T), the last row nothing; None without cross-attention."""
+        rows = [list(row) for row in self.config.class_tokens]
+        words = list(self.config.vocabulary)
+        if prompt is not None:
+            if not words:
+                raise ValueError("this model did not learn from captions: it understands no prompt")
+            length = len(rows[0])
+            rows = []
+            for text in [prompt] if isinstance(prompt, str) else prompt:
+                found = words_of(text)
+                unknown = [word for word in found if word not in words]
+                if unknown or not 0 < len(found) < length:
+                    reason = f"unknown word {unknown[0]!r}" if unknown else f"not between 1 and {length - 1} words"
+                    raise ValueError(f"prompt {text!r}: {reason}")
+                numbers = [words.index(word) + 1 for word in found]
+                rows.append(numbers + [0] * (length - len(numbers)))
+        return torch.tensor([*rows, [0] * len(rows[0])], device=self._execution_device) if rows else None
+
+    def _told(self, labels: torch.Tensor | None, table: torch.Tensor | None) -> dict[str, Any]:
+        """What the network is told: labels, or tokens as two ones among zeros (which token, and which place)."""
+        if table is None or labels is None:
+            return {"class_labels": labels}
+        length, width = table.shape[1], self.unet.config.encoder_hid_dim
+        which = functional.one_hot(table[labels], width - length)
+        place = torch.eye(length, dtype=which.dtype, device=which.device).expand(len(labels), -1, -1)
+        return {"encoder_hidden_states": torch.cat([which, place], dim=-1).to(self.unet.dtype)}
+
+    def _labels(
+        self, keys: range, given: int | str | Sequence[int | str] | None, prompts: int | None
+    ) -> torch.Tensor | None:
+        classes = self._classes if prompts is None else prompts
+        if not classes:
             if given is not None:
                 raise ValueError("this model is unconditional: it knows no classes")
             return None
         names = list(self.config.class_names)
         if given is None:
-            wanted: list[int | str] = list(range(self._null_label))
+            wanted: list[int | str] = list(range(classes))
         else:
             wanted = [given] if isinstance(given, (int, str)) else list(given)
         for label in wanted:
-            if label not in names and not (isinstance(label, int) and 0 <= label < self._null_label):
+            if label not in names and not (isinstance(label, int) and 0 <= label < classes):
                 raise ValueError(f"unknown class {label!r}: this model knows {', '.join(names)}")
         indices = [names.index(label) if isinstance(label, str) else label for label in wanted]
         return torch.tensor([indices[k % len(indices)] for k in keys], device=self._execution_device)

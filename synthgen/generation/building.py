@@ -10,6 +10,7 @@ import torch
 
 from synthgen import devices
 from synthgen.config.schema import Config, SamplingConfig
+from synthgen.data.captions import TokenTable
 from synthgen.data.dataset import ImageCodec
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.samplers import check_name
@@ -21,9 +22,17 @@ from synthgen.models.images import build_network
 
 
 def build_denoiser(
-    config: Config, codec: ImageCodec, num_classes: int, sigma_data: float, device: torch.device
+    config: Config,
+    codec: ImageCodec,
+    num_classes: int,
+    sigma_data: float,
+    device: torch.device,
+    table: TokenTable | None = None,
 ) -> Denoiser:
-    """A freshly initialised denoiser on `device`; `num_classes` 0 means unconditional."""
+    """A freshly initialised denoiser on `device`; `num_classes` 0 means unconditional.
+
+    table: what the labels say to a network with cross-attention; None: one token for each class.
+    """
     schedule = build_schedule(
         config.diffusion.schedule,
         noise_mean=config.diffusion.noise_mean,
@@ -31,7 +40,7 @@ def build_denoiser(
     )
     shape = (codec.height, codec.width, codec.channels)
     return Denoiser(
-        build_network(config.model, shape, num_classes),
+        build_network(config.model, shape, num_classes, table),
         schedule,
         prediction=config.diffusion.prediction,
         sigma_data=sigma_data,

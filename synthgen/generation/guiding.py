@@ -20,10 +20,13 @@ def weaker_copy(model: Model, other: str | Path | Model) -> Model:
     from synthgen.generation.model import load_image_model
 
     weaker = load_image_model(other, device=str(model.device)) if isinstance(other, (str, Path)) else other
+    if model.prompts and weaker.vocabulary == model.vocabulary:
+        weaker = weaker.told(model.prompts)
     parts = {
         "network": (model.config.model, weaker.config.model),
         "image size": (model.codec, weaker.codec),
         "noise schedule": (model.config.diffusion.schedule, weaker.config.diffusion.schedule),
+        "words": (model.vocabulary, weaker.vocabulary),
         "classes": (model.class_names, weaker.class_names),
     }
     different = [name for name, (mine, theirs) in parts.items() if mine != theirs]

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from synthgen.checkpoints import Header, Tensors
 from synthgen.config.schema import Config
+from synthgen.data.captions import LONGEST_WORD, MOST_TOKENS, MOST_WORDS, TokenTable, Vocabulary, is_word
 from synthgen.data.dataset import ImageCodec
 from synthgen.errors import SynthgenError
 from synthgen.models.images import build_network
@@ -47,6 +48,25 @@ class _Training(BaseModel):
     precision: str
 
 
+class _Vocabulary(BaseModel):
+    """The words of a model that learned from captions."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    words: tuple[Annotated[str, Field(max_length=LONGEST_WORD)], ...] = Field(min_length=1, max_length=MOST_WORDS)
+    length: int = Field(ge=2, le=MOST_TOKENS, strict=True)
+
+    @field_validator("words")
+    @classmethod
+    def _plain(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        odd = next((word for word in value if not is_word(word)), None)
+        if odd is not None:
+            raise ValueError(f"{odd!r:.40} is not a word in small letters")
+        if len(set(value)) != len(value):
+            raise ValueError("a word stands there twice")
+        return value
+
+
 class ModelHeader(BaseModel):
     """The parts of a model's header that are relied on; further entries are kept as they are."""
 
@@ -54,6 +74,7 @@ class ModelHeader(BaseModel):
     codec: _Codec
     class_names: tuple[_Name, ...] = Field(max_length=100_000)
     sigma_data: float = Field(gt=0, le=1e6, allow_inf_nan=False)
+    vocabulary: _Vocabulary | None = None
     data: _Data
     training: _Training
     versions: dict[str, str]
@@ -61,6 +82,22 @@ class ModelHeader(BaseModel):
     @property
     def image_codec(self) -> ImageCodec:
         return ImageCodec(self.codec.height, self.codec.width, self.codec.channels)
+
+    @property
+    def words(self) -> Vocabulary | None:
+        """The vocabulary of a model that learned from captions."""
+        return None if self.vocabulary is None else Vocabulary(self.vocabulary.words, self.vocabulary.length)
+
+    @property
+    def table(self) -> TokenTable | None:
+        """What the class names, which are captions, say; None for a model of classes."""
+        return None if self.words is None else self.words.table(self.class_names, lenient=True)
+
+    @model_validator(mode="after")
+    def _told(self) -> ModelHeader:
+        if self.vocabulary is not None and self.config.model.conditioning != "cross-attention":
+            raise ValueError("a vocabulary is for models whose conditioning is cross-attention")
+        return self
 
 
 def parse_header(path: Path, header: Header) -> ModelHeader:
@@ -89,7 +126,10 @@ def check_weights(path: Path, header: ModelHeader, tensors: Tensors) -> None:
     try:
         with torch.device("meta"):
             network = build_network(
-                header.config.model, (codec.height, codec.width, codec.channels), len(header.class_names)
+                header.config.model,
+                (codec.height, codec.width, codec.channels),
+                len(header.class_names),
+                header.table,
             )
     except (ValueError, TypeError, RuntimeError, ArithmeticError, SynthgenError) as error:
         reason = str(getattr(error, "message", error)).splitlines()[0] if str(error) else type(error).__name__

@@ -76,6 +76,8 @@ def plan_and_origin(document: dict[str, Any], place: str) -> tuple[SamplePlan, O
         height, width, channels = (int(size) for size in document["image"])
         names = tuple(str(name) for name in document["class_names"])
         "".join(names).encode()  # half a character, which JSON can hold, is a ValueError
+        if plan.prompts not in ((), names):
+            raise ValueError("the classes are not the prompts")
         if not (0 < height <= 2**16 and 0 < width <= 2**16 and channels in (1, 3)):
             raise ValueError(f"images of {height} x {width} x {channels}")
         model = {**document["model"], **{part: dict(document["model"][part]) for part in ("data", "training")}}

@@ -15,6 +15,7 @@ import torch
 from synthgen import devices
 from synthgen.checkpoints import Header, Tensors, load_checkpoint
 from synthgen.config.schema import Config
+from synthgen.data.captions import Vocabulary
 from synthgen.data.dataset import ImageCodec
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.timesteps import sampling_levels
@@ -23,6 +24,7 @@ from synthgen.generation.building import build_denoiser, recipe_of_quality, reci
 from synthgen.generation.engine import Engine, Recipe
 from synthgen.generation.guiding import weaker_copy
 from synthgen.generation.headers import check_weights, parse_header
+from synthgen.generation.prompting import told
 from synthgen.reporting import NullReporter, Reporter
 from synthgen.runs import list_checkpoints, resolve_run
 from synthgen.stopping import ShouldStop, never_stop
@@ -52,16 +54,31 @@ class Trajectory:
 
 
 class Model:
-    """A checkpoint loaded on a device. See `load`."""
+    """A checkpoint loaded on a device. See `load`.
 
-    def __init__(self, path: Path, header: Header, denoiser: Denoiser, codec: ImageCodec, device: torch.device) -> None:
+    class_names: what it can be asked for; of a model that learned from captions, those, or the `prompts` that it was
+    `told`. vocabulary: the words that it knows then.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        header: Header,
+        denoiser: Denoiser,
+        codec: ImageCodec,
+        device: torch.device,
+        prompts: tuple[str, ...] = (),
+    ) -> None:
         self.path = path
         self.header = header
         self.denoiser = denoiser
         self.codec = codec
         self.device = device
         self.config = Config.model_validate(header["config"])
-        self.class_names: tuple[str, ...] = tuple(header["class_names"])
+        self.prompts = prompts
+        self.class_names: tuple[str, ...] = prompts or tuple(header["class_names"])
+        words = header.get("vocabulary")
+        self.vocabulary = None if words is None else Vocabulary(tuple(words["words"]), words["length"])
         self._weaker: dict[str, Denoiser] = {}
         self._engine = lru_cache(maxsize=4)(self._build_engine)
 
@@ -115,6 +132,10 @@ class Model:
             )
         return recipe
 
+    def told(self, prompts: str | Sequence[str]) -> Model:
+        """The same model with these prompts for its classes; see `synthgen.generation.prompting.told`."""
+        return told(self, prompts)
+
     def engine(self, recipe: Recipe | None = None) -> Engine:
         """The engine of a recipe (by default the model's own), kept for the next call."""
         return self._engine(recipe or self.recipe())
@@ -163,6 +184,7 @@ class Model:
         count: int,
         *,
         labels: int | str | Sequence[int | str] | None = None,
+        prompts: str | Sequence[str] | None = None,
         seed: int = 0,
         start: int = 0,
         sampler: str | None = None,
@@ -179,11 +201,15 @@ class Model:
         """Samples number start ... start + count - 1: uint8 (count, H, W, C).
 
         Sample k depends on the checkpoint, the recipe, the seed and k alone. The settings are those of `recipe`.
+        prompts: what to show in turn, of a model that learned from captions; in place of labels.
         """
+        model = self if prompts is None else self.told(prompts)
+        if prompts is not None and labels is not None:
+            raise UsageError("labels and prompts both say what to show", "give one of them")
         if count < 1:
             raise UsageError(f"a count of 1 or more is needed, not {count}")
         reporter = reporter or NullReporter()
-        recipe = self.recipe(
+        recipe = model.recipe(
             sampler=sampler,
             steps=steps,
             eta=eta,
@@ -193,8 +219,8 @@ class Model:
             autoguidance=autoguidance,
             quality=quality,
         )
-        engine = self.engine(recipe)
-        given = self.labels_for(start, count, labels)
+        engine = model.engine(recipe)
+        given = model.labels_for(start, count, labels)
         keys = np.arange(start, start + count)
         images = np.empty((count, self.codec.height, self.codec.width, self.codec.channels), np.uint8)
         done = 0
@@ -289,7 +315,8 @@ def load(
         return SeriesModel.from_parts(path, header, tensors, place)
     checked = parse_header(path, header)
     check_weights(path, checked, tensors)
-    denoiser = build_denoiser(checked.config, checked.image_codec, len(checked.class_names), checked.sigma_data, place)
+    classes, deviation = len(checked.class_names), checked.sigma_data
+    denoiser = build_denoiser(checked.config, checked.image_codec, classes, deviation, place, checked.table)
     denoiser.network.load_state_dict(tensors)
     return Model(path, header, denoiser.eval().requires_grad_(False), checked.image_codec, place)
 

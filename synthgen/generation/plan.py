@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from synthgen.config.schema import SamplingConfig
+from synthgen.data.captions import MOST_CAPTIONS, MOST_TOKENS, plain_caption
 from synthgen.errors import SynthgenError, UsageError
 from synthgen.generation.engine import Recipe
 from synthgen.generation.numerics import numerics, versions
@@ -32,6 +33,7 @@ class SamplePlan:
     """What will be made: everything the bytes depend on, and nothing else.
 
     labels: the classes asked for, repeated over the sample numbers; empty means balanced (or unconditional).
+    prompts: what stands in the place of the model's classes, in its plain form; empty: its own classes.
     shards: into how many pieces that can be made alone the set is cut; None: one folder, made by one process.
     """
 
@@ -47,9 +49,13 @@ class SamplePlan:
     versions: dict[str, str]
     numerics: dict[str, str | int | bool]
     shards: int | None = None
+    prompts: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        if not self.prompts:  # as plans were before there were any, and their hashes
+            del values["prompts"]
+        return values
 
     @property
     def sha256(self) -> str:
@@ -79,7 +85,8 @@ def plan_from_dict(values: dict[str, Any]) -> SamplePlan:
         if not isinstance(recipe.get("compiled", False), bool):
             raise ValueError(f"compiled is {recipe['compiled']!r:.100}")
         labels = tuple(int(label) for label in values["labels"])
-        plan = SamplePlan(**{**values, "recipe": Recipe(**recipe), "labels": labels})
+        prompts = _prompts(values.get("prompts", []))
+        plan = SamplePlan(**{**values, "recipe": Recipe(**recipe), "labels": labels, "prompts": prompts})
         sizes = (plan.count, plan.recipe.block_size, 1 if plan.shards is None else plan.shards)
         if not all(isinstance(size, int) and 1 <= size <= _MOST for size in sizes):
             raise ValueError("count {}, block size {}, shards {}".format(*sizes))
@@ -92,6 +99,18 @@ def plan_from_dict(values: dict[str, Any]) -> SamplePlan:
         return plan
     except (KeyError, TypeError, ValueError) as error:
         raise SynthgenError(f"the plan in the manifest cannot be read ({error})") from error
+
+
+def _prompts(values: object) -> tuple[str, ...]:
+    """Prompts in a manifest. Raises ValueError for what no model could have been told."""
+    if not isinstance(values, list) or len(values) > MOST_CAPTIONS:
+        raise ValueError("prompts are no list, or too many")
+    for text in values:
+        if not isinstance(text, str) or not text or plain_caption(text) != text or len(text.split()) >= MOST_TOKENS:
+            raise ValueError(f"the prompt {text!r:.100}")
+    if len(set(values)) != len(values):
+        raise ValueError("a prompt stands there twice")
+    return tuple(values)
 
 
 def plan_samples(
@@ -130,6 +149,7 @@ def plan_samples(
         versions(format),
         numerics(model.device),
         shards,
+        model.prompts,
     )
 
 

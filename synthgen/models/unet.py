@@ -1,17 +1,20 @@
 """A U-Net whose weights are those of diffusers' `UNet2DModel`: same names, order and numbers, without the library.
 
-Importing the original costs seconds of every command; and what is to be fused, hooked or compiled is in plain sight
-here. The blocks are those of Ho, Jain, Abbeel 2020 (arXiv:2006.11239, appendix B) as diffusers arranges them.
+With tokens they are those of `UNet2DConditionModel`, whose projection of one-hot tokens is a table here. Importing the
+original costs seconds of every command; and what is to be fused, hooked or compiled is in plain sight here. The blocks
+are those of Ho, Jain, Abbeel 2020 (arXiv:2006.11239, appendix B) as diffusers arranges them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import nn
 from torch.nn import functional
+
+from synthgen.models.cross_attention import CrossAttention, TokenEmbedding
 
 EPS = 1e-5
 
@@ -97,8 +100,18 @@ class Resample(nn.Module):
         return output
 
 
+Attend = Callable[[int], nn.Module]
+"""Makes the attention layer for so many channels."""
+
+
+def attended(attention: nn.Module, x: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
+    """x after an attention layer; context: the tokens that it looks at, None for one that sees the pixels alone."""
+    found: torch.Tensor = attention(x) if context is None else attention(x, context)
+    return found
+
+
 class Block(nn.Module):
-    """Residual layers of one resolution, each followed by attention if `attends`; then the way to the next one.
+    """Residual layers of one resolution, each followed by attention if it is given; then the way to the next one.
 
     inner: channels that enter each layer. resample: None, `down` or `up`.
     """
@@ -114,15 +127,15 @@ class Block(nn.Module):
         embedding: int,
         groups: int,
         dropout: float,
-        head_dim: int | None,
+        attention: Attend | None,
         resample: str | None,
     ) -> None:
         super().__init__()
         resnets, attentions = [], []
         for channels in inner:  # made in turn, as in the original: a seed gives the same weights
             resnets.append(ResidualLayer(channels, outer, embedding, groups, dropout))
-            if head_dim is not None:
-                attentions.append(Attention(outer, head_dim, groups))
+            if attention is not None:
+                attentions.append(attention(outer))
         if attentions:
             self.attentions = nn.ModuleList(attentions)
         self.attends = bool(attentions)
@@ -132,21 +145,21 @@ class Block(nn.Module):
             setattr(self, name, nn.ModuleList([Resample(outer, up=resample == "up")]))
         self.resample = resample
 
-    def layer(self, index: int, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+    def layer(self, index: int, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor | None) -> torch.Tensor:
         """Residual layer number `index` and its attention."""
         x = self.resnets[index](x, embedding)
-        if self.attends:
-            x = self.attentions[index](x)
-        return x
+        return attended(self.attentions[index], x, context) if self.attends else x
 
 
 class DownBlock(Block):
     """A block on the way down: also returns what its layers put out, for the way up."""
 
-    def forward(self, x: torch.Tensor, embedding: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def forward(
+        self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         kept = []
         for index in range(len(self.resnets)):
-            x = self.layer(index, x, embedding)
+            x = self.layer(index, x, embedding, context)
             kept.append(x)
         if self.resample:
             x = self.downsamplers[0](x)
@@ -157,29 +170,31 @@ class DownBlock(Block):
 class UpBlock(Block):
     """A block on the way up: each layer also gets what the way down put out at its resolution."""
 
-    def forward(self, x: torch.Tensor, kept: list[torch.Tensor], embedding: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, x: torch.Tensor, kept: list[torch.Tensor], embedding: torch.Tensor, context: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """kept: one output for each layer, the last one first used."""
         for index in range(len(self.resnets)):
-            x = self.layer(index, torch.cat([x, kept[-1 - index]], dim=1), embedding)
+            x = self.layer(index, torch.cat([x, kept[-1 - index]], dim=1), embedding, context)
         if self.resample:
             x = self.upsamplers[0](x)
         return x
 
 
 class MidBlock(nn.Module):
-    """Two residual layers at the coarsest resolution, with attention between them if `head_dim` is given."""
+    """Two residual layers at the coarsest resolution, with attention between them if it is given."""
 
-    def __init__(self, channels: int, embedding: int, groups: int, dropout: float, head_dim: int | None) -> None:
+    def __init__(self, channels: int, embedding: int, groups: int, dropout: float, attention: Attend | None) -> None:
         super().__init__()
         first = ResidualLayer(channels, channels, embedding, groups, dropout)
-        attentions = [] if head_dim is None else [Attention(channels, head_dim, groups)]
+        attentions = [] if attention is None else [attention(channels)]
         self.attentions = nn.ModuleList(attentions)
         self.resnets = nn.ModuleList([first, ResidualLayer(channels, channels, embedding, groups, dropout)])
 
-    def forward(self, x: torch.Tensor, embedding: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, embedding: torch.Tensor, context: torch.Tensor | None = None) -> torch.Tensor:
         x = self.resnets[0](x, embedding)
         for attention in self.attentions:
-            x = attention(x)
+            x = attended(attention, x, context)
         output: torch.Tensor = self.resnets[1](x, embedding)
         return output
 
@@ -191,6 +206,8 @@ class UNet(nn.Module):
         channels: of the images. widths: feature channels by resolution, finest first. layers: residual layers by
             resolution. attends: by resolution, whether it has attention; the coarsest's also stands for the middle.
         head_dim: channels of an attention head. classes: embeddings of labels; None for an unconditional network.
+        tokens: (how many there are, how many a sample is told), for a network whose attention layers look at them. The
+            middle always attends then.
     """
 
     def __init__(
@@ -203,13 +220,21 @@ class UNet(nn.Module):
         groups: int,
         dropout: float,
         classes: int | None,
+        tokens: tuple[int, int] | None = None,
     ) -> None:
         super().__init__()
         embedding = 4 * widths[0]
         common = (embedding, groups, dropout)
-        heads = [head_dim if yes else None for yes in attends]
+
+        def attention(channels: int) -> nn.Module:
+            if tokens is None:
+                return Attention(channels, head_dim, groups)
+            return CrossAttention(channels, head_dim, groups, embedding)
+
+        heads = [attention if yes else None for yes in attends]
         self.conv_in = nn.Conv2d(channels, widths[0], 3, padding=1)
         self.time_embedding = TimeEmbedding(widths[0], embedding)
+        self.token_embedding = None if tokens is None else TokenEmbedding(*tokens, embedding)
         self.class_embedding = None if classes is None else nn.Embedding(classes, embedding)
         self.per_block = layers + 1  # layers of a block on the way up
         self.down_blocks, self.up_blocks = nn.ModuleList(), nn.ModuleList()
@@ -217,7 +242,7 @@ class UNet(nn.Module):
         for level, width in enumerate(widths):
             inner = [widths[max(level - 1, 0)], *[width] * (layers - 1)]
             self.down_blocks.append(DownBlock(inner, width, *common, heads[level], "down" if level < last else None))
-        self.mid_block = MidBlock(widths[-1], *common, heads[-1])
+        self.mid_block = MidBlock(widths[-1], *common, heads[-1] if tokens is None else attention)
         for level in range(last, -1, -1):
             width, before, after = widths[level], widths[min(level + 1, last)], widths[max(level - 1, 0)]
             inner = [before + width, *[2 * width] * (layers - 1), width + after]
@@ -225,20 +250,24 @@ class UNet(nn.Module):
         self.conv_norm_out = nn.GroupNorm(groups, widths[0], eps=EPS)
         self.conv_out = nn.Conv2d(widths[0], channels, 3, padding=1)
 
-    def forward(self, x: torch.Tensor, time: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
-        """x: (B, C, H, W), sides divisible by 2^(resolutions - 1). time: (B,). labels: int64 (B,), or None without."""
+    def forward(self, x: torch.Tensor, time: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
+        """x: (B, C, H, W), sides divisible by 2^(resolutions - 1). time: (B,).
+
+        condition: labels, int64 (B,), or tokens, int64 (B, T); None for an unconditional network.
+        """
         embedding = self.time_embedding(time_features(time, self.conv_in.out_channels))
         if self.class_embedding is not None:
-            embedding = embedding + self.class_embedding(labels)
+            embedding = embedding + self.class_embedding(condition)
+        context = None if self.token_embedding is None else self.token_embedding(condition)
         embedding = functional.silu(embedding)  # every residual layer begins with it: once is enough
         x = self.conv_in(x)
         kept = [x]
         for down in self.down_blocks:
-            x, outputs = down(x, embedding)
+            x, outputs = down(x, embedding, context)
             kept += outputs
-        x = self.mid_block(x, embedding)
+        x = self.mid_block(x, embedding, context)
         for up in self.up_blocks:
-            x = up(x, kept[-self.per_block :], embedding)
+            x = up(x, kept[-self.per_block :], embedding, context)
             kept = kept[: -self.per_block]  # not taken away inside: FSDP hands blocks copies of their arguments
         output: torch.Tensor = self.conv_out(functional.silu(self.conv_norm_out(x)))
         return output

@@ -109,6 +109,7 @@ def create_app(model: Any, settings: ServeSettings) -> Edge:
         _samplers(model),
         settings.max_count,
         carded=bool(model.header.get("sampler_card")),
+        captioned=getattr(model, "vocabulary", None) is not None,
     )
     app.post(
         "/generate",

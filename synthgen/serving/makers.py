@@ -11,7 +11,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from synthgen.errors import StoppedError
+from synthgen.errors import StoppedError, UsageError
 from synthgen.generation.model import Model
 from synthgen.generation.tables.model import TableModel
 from synthgen.rendering import png_bytes
@@ -50,44 +50,56 @@ class ImageMaker:
         asked = {"sampler": wish.sampler, "steps": wish.steps, "guidance_scale": wish.guidance_scale}
         return {**asked, "quality": wish.quality}
 
+    def _told(self, wish: ImageWish) -> Model:
+        """The model, told the prompts of the wish. Raises UsageError for what it does not understand."""
+        if wish.prompts is None:
+            return self.model
+        if wish.labels is not None:
+            raise UsageError("labels and prompts both say what to show", "give one of them")
+        return self.model.told(wish.prompts)
+
     def check(self, wish: Wish) -> None:
         wish = cast("ImageWish", wish)
-        self.model.engine(self.model.recipe(**self._arguments(wish)))
-        self.model.labels_for(wish.start, 1, wish.labels)
+        model = self._told(wish)
+        recipe = model.recipe(**self._arguments(wish))
+        self.model.engine(recipe)
+        model.labels_for(wish.start, 1, wish.labels)
         if isinstance(wish.labels, list):
             for label in wish.labels:
                 self.model.class_index(label)
 
-    def _pixels(self, wish: ImageWish, start: int, count: int, should_stop: ShouldStop) -> np.ndarray:
-        return self.model.sample(
+    def _pixels(self, model: Model, wish: ImageWish, start: int, count: int, should_stop: ShouldStop) -> np.ndarray:
+        return model.sample(
             count, labels=wish.labels, seed=wish.seed, start=start, should_stop=should_stop, **self._arguments(wish)
         )
 
     def make(self, wish: Wish, should_stop: ShouldStop) -> Answer:
         wish = cast("ImageWish", wish)
-        pixels = self._pixels(wish, wish.start, wish.count, should_stop)
-        labels = self.model.labels_for(wish.start, wish.count, wish.labels)
+        model = self._told(wish)
+        pixels = self._pixels(model, wish, wish.start, wish.count, should_stop)
+        labels = model.labels_for(wish.start, wish.count, wish.labels)
         if wish.format == "npz":
             parts = {"images": pixels}
             if labels is not None:
-                parts |= {"labels": labels, "class_names": np.array(self.model.class_names)}
+                parts |= {"labels": labels, "class_names": np.array(model.class_names)}
             buffer = io.BytesIO()
             np.savez_compressed(buffer, **cast("dict[str, Any]", parts))
             return Answer(buffer.getvalue(), "application/octet-stream")
         document = {
             "seed": wish.seed,
             "start": wish.start,
-            "labels": None if labels is None else [self.model.class_names[label] for label in labels],
+            "labels": None if labels is None else [model.class_names[label] for label in labels],
             "images": [_picture(image) for image in pixels],
         }
         return Answer(json.dumps(document).encode(), "application/json")
 
     def stream(self, wish: Wish, should_stop: ShouldStop) -> Iterator[bytes]:
         wish = cast("ImageWish", wish)
-        for start, count in pieces(wish, self.model.recipe(**self._arguments(wish)).block_size):
-            labels = self.model.labels_for(start, count, wish.labels)
-            names = [None] * count if labels is None else [self.model.class_names[label] for label in labels]
-            pixels = self._pixels(wish, start, count, should_stop)
+        model = self._told(wish)
+        for start, count in pieces(wish, model.recipe(**self._arguments(wish)).block_size):
+            labels = model.labels_for(start, count, wish.labels)
+            names = [None] * count if labels is None else [model.class_names[label] for label in labels]
+            pixels = self._pixels(model, wish, start, count, should_stop)
             rows = zip(range(start, start + count), names, pixels, strict=True)
             documents = [{"number": number, "label": name, "image": _picture(image)} for number, name, image in rows]
             yield lines(documents)

@@ -10,6 +10,8 @@ from synthgen.evaluation.sampler_card import Quality
 
 Label = Annotated[str, Field(max_length=200)] | Annotated[int, Field(ge=0, lt=2**31)]
 
+Prompt = Annotated[str, Field(min_length=1, max_length=1000)]
+
 
 class Wish(BaseModel):
     """What every modality understands."""
@@ -29,6 +31,10 @@ class ImageWish(Wish):
     labels: Annotated[
         Label | Annotated[list[Label], Field(min_length=1, max_length=1000)] | None,
         Field(description="class by name or index; a list takes turns; null: all in turn"),
+    ] = None
+    prompts: Annotated[
+        Prompt | Annotated[list[Prompt], Field(min_length=1, max_length=1000)] | None,
+        Field(description="what to show, in place of labels, by a model that knows captions; a list takes turns"),
     ] = None
     sampler: Annotated[str | None, Field(max_length=40, description="null: the model's own")] = None
     guidance_scale: Annotated[float | None, Field(ge=0, le=100, description="1: off; null: the model's own")] = None
@@ -81,12 +87,18 @@ _NULL = {"type": "null"}
 
 
 def wish_of(
-    modality: str, class_names: tuple[str, ...], samplers: tuple[str, ...], max_count: int, *, carded: bool = False
+    modality: str,
+    class_names: tuple[str, ...],
+    samplers: tuple[str, ...],
+    max_count: int,
+    *,
+    carded: bool = False,
+    captioned: bool = False,
 ) -> type[Wish]:
     """The body of a request to one model: its OpenAPI schema names the model's own classes, samplers and limits.
 
     What is accepted is the same: the model itself says what it does not know, and what is nearest. carded: it has a
-    sampler card, which `quality` chooses from.
+    sampler card, which `quality` chooses from. captioned: it understands prompts.
     """
     first: dict[str, Any] = {"count": min(4, max_count), "seed": 0}
     if class_names:
@@ -107,6 +119,8 @@ def wish_of(
         elif "labels" in fields:
             _narrow(fields["labels"], _NULL)
             _narrow(fields["guidance_scale"], {"enum": [1.0, None]})
+        if "prompts" in fields and not captioned:
+            _narrow(fields["prompts"], _NULL)
         if "quality" in fields and not carded:
             _narrow(fields["quality"], _NULL)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,13 @@ from synthgen.checkpoints import Header, Tensors
 from synthgen.config.modalities import UNITS
 from synthgen.config.schema import Config
 from synthgen.data import load_images
+from synthgen.data.captions import MOST_CAPTIONS, Vocabulary, by_frequency, vocabulary_of
 from synthgen.data.dataset import ImageCodec, ImageData
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.errors import UsageError
 from synthgen.generation.building import build_denoiser, recipe_of
 from synthgen.generation.engine import Engine
-from synthgen.models.images import fitting_size
+from synthgen.models.images import fitting_size, is_cross
 from synthgen.outputs import atomic_write
 from synthgen.rendering import grid, png_bytes
 from synthgen.reporting import NullReporter, Reporter
@@ -41,11 +43,12 @@ def load_data(config: Config, reporter: Reporter | None = None, should_stop: Sho
             classes=settings.classes,
             limit=settings.limit,
             max_bad=settings.max_bad,
+            captions=is_cross(config.model),
             reporter=reporter,
             should_stop=should_stop,
         )
 
-    data = at(settings.image_size)
+    data = _in_order(at(settings.image_size))
     height, width = data.shape[:2]
     fitting = fitting_size(config.model, height, width)
     if settings.image_size is not None or fitting == (height, width):
@@ -54,11 +57,25 @@ def load_data(config: Config, reporter: Reporter | None = None, should_stop: Sho
         f"images of {height} x {width} become {fitting[0]} x {fitting[1]}, which {len(config.model.channels)} "
         "resolutions can share (set data.image_size to choose)"
     )
-    return at(fitting)
+    return _in_order(at(fitting))
+
+
+def _in_order(data: ImageData) -> ImageData:
+    """Captions with the commonest first, where they are too many to be remembered all."""
+    if not data.captioned or data.labels is None:
+        return data
+    labels, names = by_frequency(data.labels, data.class_names)
+    return replace(data, labels=labels, class_names=names)
 
 
 def _conditioning(config: Config, data: ImageData) -> tuple[str, ...]:
     """The classes to condition on (empty: unconditional); raises UsageError when they do not fit."""
+    if is_cross(config.model) and data.labels is None:
+        raise UsageError(
+            f"model.conditioning is 'cross-attention', but {data.name} has neither captions nor labels",
+            "put a metadata.jsonl into the folder, with a line such as "
+            '{"file_name": "1.png", "text": "a red square"} for each image',
+        )
     if config.model.conditioning == "class" and data.labels is None:
         raise UsageError(
             f"model.conditioning is 'class', but {data.name} has no labels",
@@ -66,6 +83,12 @@ def _conditioning(config: Config, data: ImageData) -> tuple[str, ...]:
         )
     conditional = data.labels is not None and config.model.conditioning != "none"
     return data.class_names if conditional else ()
+
+
+def _vocabulary(data: ImageData) -> Vocabulary:
+    """The words of the captions that are learned from."""
+    assert data.labels is not None
+    return vocabulary_of(data.class_names, np.bincount(data.labels, minlength=len(data.class_names)).tolist())
 
 
 def sigma_data(data: ImageData, codec: ImageCodec, sample: int = 8192) -> float:
@@ -86,11 +109,14 @@ class ImageSubject:
     def __init__(self, config: Config, data: ImageData, device: torch.device) -> None:
         self.config, self.device = config, device
         self.data, self.held_out = data.hold_out(config.data.validation)
-        self.class_names = _conditioning(config, data)
+        told = _conditioning(config, data)
         self.codec = ImageCodec(*data.shape)
         self.name, self.skipped = data.name, len(data.skipped)
+        self.vocabulary = _vocabulary(self.data) if data.captioned else None
+        self.class_names = told if self.vocabulary is None else told[:MOST_CAPTIONS]
         deviation = sigma_data(data, self.codec)
-        self._denoiser = build_denoiser(config, self.codec, len(self.class_names), deviation, device)
+        table = None if self.vocabulary is None else self.vocabulary.table(told, lenient=True)
+        self._denoiser = build_denoiser(config, self.codec, len(told), deviation, device, table)
         self.denoiser: nn.Module = self._denoiser
         self.facts: dict[str, Any] = {
             "name": data.name,
@@ -109,7 +135,11 @@ class ImageSubject:
         height, width, channels = self.data.shape
         size = f"{height} x {width} x {channels}"
         kept = f", {len(self.held_out):,} held out" if self.held_out is not None else ""
-        return {"data": f"{self.name}, {len(self):,} images of {size}{kept}", "classes": len(self.class_names)}
+        told: dict[str, Any] = {"data": f"{self.name}, {len(self):,} images of {size}{kept}"}
+        if self.vocabulary is None:
+            return {**told, "classes": len(self.class_names)}
+        known = f"{len(self.data.class_names):,} different, of {len(self.vocabulary.words):,} words"
+        return {**told, "captions": known}
 
     def batches(self) -> Batches:
         settings = self.config.training
@@ -130,6 +160,7 @@ class ImageSubject:
             "class_names": list(self.class_names),
             "sigma_data": self._denoiser.sigma_data,
             "sampler_card": None,
+            **({} if self.vocabulary is None else {"vocabulary": asdict(self.vocabulary)}),
         }
 
     def tensors(self) -> Tensors:
