@@ -70,7 +70,7 @@ def sample(
     model = load(run, device=device) if isinstance(run, (str, Path)) else run
     shared: dict[str, Any] = {"resume": resume, "force": force, "reporter": reporter}
     chosen: dict[str, Any] = {"labels": labels, "sampler": sampler, "eta": eta, "guidance_scale": guidance_scale}
-    images = {"guidance_interval": guidance_interval, "autoguidance": autoguidance, "quality": quality}
+    images: dict[str, Any] = {"guidance_interval": guidance_interval, "autoguidance": autoguidance, "quality": quality}
     images["prompts"] = prompts
     rows = {"balance": balance, "temperature": temperature}
     series = {"quantiles": tuple(quantiles) or None, "length": length, "start_time": start_time}
