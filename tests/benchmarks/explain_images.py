@@ -75,15 +75,15 @@ def context_of(name: str, count: int, seed: int) -> Context:
     return Context(model, x0, labels, np.arange(count), names, model.recipe(), seed)
 
 
-def second_judge(context: Context, seed: int) -> Judge:
+def second_judge(context: Context, seed: int, steps: int) -> Judge:
     """Another classifier, trained on the real images with other random numbers."""
-    from synthgen.downstream.classifier import classify, train_classifier
-    from synthgen.evaluation.domain import RECIPE
+    from synthgen.downstream.classifier import ClassifierRecipe, classify, train_classifier
     from synthgen.explain.images.judge import build_judge
 
     train, held = context.real.train, context.real.holdout
     assert train is not None and train.labels is not None and held is not None
-    network = train_classifier(train.images, train.labels, len(train.class_names), recipe=RECIPE, seed=1000 + seed)
+    recipe = ClassifierRecipe(steps=steps, batch_size=128)
+    network = train_classifier(train.images, train.labels, len(train.class_names), recipe=recipe, seed=1000 + seed)
     right = np.mean(classify(network, held.images).logits.argmax(axis=1) == held.align(train.class_names).labels)
     judge = build_judge(network, train.class_names, context.classes, (float(right), len(held)), None, "test images")
     assert judge is not None
@@ -252,6 +252,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=128)
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--random", type=int, default=5)
+    parser.add_argument("--judge-steps", type=int, default=300, help="of training the second judge, batches of 128")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--machine", default="an unnamed machine")
@@ -268,7 +269,7 @@ def main() -> None:
         title = asked.titles[place] if place < len(asked.titles) else name
         context = context_of(name, asked.count, asked.seed)
         assert context.judge is not None
-        judges = [context.judge, second_judge(context, asked.seed)]
+        judges = [context.judge, second_judge(context, asked.seed, asked.judge_steps)]
         found = measured(context, judges, asked.draws, asked.random)
         facts = page.machine(asked.machine, asked.threads) | {
             "title": title,

@@ -56,7 +56,7 @@ def _edges(bright: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     yield "sharpest edge", length.max(axis=(1, 2))
     yield "sharpness", bent.var(axis=(1, 2))
     yield "grain", np.median(np.abs(bent), axis=(1, 2))
-    yield "upright against level edges", np.abs(right).mean(axis=(1, 2)) - np.abs(down).mean(axis=(1, 2))
+    yield "upright over level edges", np.abs(right).mean(axis=(1, 2)) - np.abs(down).mean(axis=(1, 2))
     yield "slant of the edges", (down * right).mean(axis=(1, 2))
 
 

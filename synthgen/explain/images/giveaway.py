@@ -35,7 +35,7 @@ CAVEAT = (
     "The forest sees the properties listed, not the pixels: what shows in none of them stays hidden. That no property "
     "was found does not prove that none is wrong: fewer images find less. Properties that tell the same thing share it."
 )
-SURE = "how sure a classifier is of its class"
+SURE = "sureness of a classifier"
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,8 @@ STYLE = """
 .whom{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,420px),1fr));gap:0 26px}
 .row-of{display:flex;flex-wrap:wrap;gap:4px;margin:4px 0 10px}.row-of img{width:44px;image-rendering:pixelated}
 .changes{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,270px),1fr));gap:16px 18px;margin:14px 0}
-.changes .trio{display:grid;grid-template-columns:repeat(4,1fr);gap:4px}.changes img{width:100%}
+.changes .trio{display:grid;grid-template-columns:repeat(4,1fr);gap:4px}
+.changes img{width:100%;border:1px solid var(--line)}
 .changes small{color:var(--soft);display:block}
 """
 
@@ -159,7 +160,7 @@ def augmentation_piece(found: Explanation) -> Markup:
     for row, name in enumerate(one.names):
         top = float(np.abs(maps[:, row]).max()) or 1.0
         colored = [signed_colors(part, top) for part in (maps[0, row], maps[1, row], one.difference[row])]
-        names = ("real only", "with synthetic", "change")
+        names = ("real", "both", "change")
         cells = "".join(
             f"<div>{picture(small(image), f'{told}, test image of {name}')}<small>{told}</small></div>"
             for image, told in zip((one.images[row], *colored), ("image", *names), strict=True)

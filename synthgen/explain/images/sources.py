@@ -51,7 +51,7 @@ def real_images(model: Model, data: str | None, reporter: Reporter, should_stop:
             return Real(None, None, f"{config.data.source} has changed since the training")
         raise UsageError(f"{whole.name} holds images of {whole.shape}, and the model's are {expected}")
     train, left_out = whole.hold_out(config.data.validation)
-    if train.fingerprint != model.header["data"]["fingerprint"]:
+    if whole.fingerprint != model.header["data"]["fingerprint"]:  # of all, those held out among them
         if data is None:
             return Real(None, None, f"{config.data.source} has changed since the training")
         reporter.warn(f"{data} is not what the model was trained on: images of it are no training images")

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from synthgen.config.loading import load_config
 from synthgen.config.schema import ModelConfig
 from synthgen.data.dataset import ImageData
 from synthgen.diffusion.denoiser import Denoiser
@@ -26,13 +27,16 @@ from synthgen.explain.images.judge import Judge, build_judge, margins
 from synthgen.explain.images.neighbours import find, nearest
 from synthgen.explain.images.probe import Probe
 from synthgen.explain.images.sharing import squares
-from synthgen.explain.images.sources import Real, encoded, given_images
+from synthgen.explain.images.sources import Real, encoded, given_images, real_images
 from synthgen.generation.model import load
 from synthgen.models.classifier import build_classifier
 from synthgen.models.images import build_network
 from synthgen.models.unet import Attention
 from synthgen.rendering import png_bytes
-from tests.conftest import two_corners
+from synthgen.reporting import NullReporter
+from synthgen.stopping import never_stop
+from synthgen.training.run import train
+from tests.conftest import TINY, two_corners
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -227,8 +231,8 @@ def test_copies_are_flagged_and_new_images_are_not(tiny_run: Path) -> None:
     new, of_new = two_corners(203, seed=9)
     asked = encoded(model, np.concatenate([images[:3], new[:3]]))
     context = Context(model, asked, None, np.arange(6), tuple("abcdef"), model.recipe())
-    train = ImageData(images, labels, names, "corners", "train")
-    context.__dict__["real"] = Real(train, ImageData(new[3:], of_new[3:], names, "corners", "test"))
+    learned = ImageData(images, labels, names, "corners", "train")
+    context.__dict__["real"] = Real(learned, ImageData(new[3:], of_new[3:], names, "corners", "test"))
     found = find(context)
     assert found.flagged.tolist() == [True] * 3 + [False] * 3
     assert found.sentence.startswith("3 of 6 images lie nearer")
@@ -304,3 +308,16 @@ def test_places_of_large_maps_are_joined() -> None:
     torch.testing.assert_close(found[0, 0, 0, 5], first)
     tokens, side = coarser(torch.rand(1, 1, 9, 4), (3, 3), told=True)
     assert side == (1, 1) and tokens.shape == (1, 1, 1, 4)
+
+
+def test_a_model_that_held_images_out_knows_its_training_images_again(tmp_path: Path) -> None:
+    images, labels = two_corners(40)
+    np.savez(tmp_path / "c.npz", images=images, labels=labels, class_names=np.array(["top", "bottom"]))
+    flags = {"data.source": str(tmp_path / "c.npz"), "training.steps": 1, "data.validation": 0.25}
+    train(load_config(None, TINY, flags), tmp_path / "run", device="cpu")
+    model = load(tmp_path / "run", device="cpu")
+    real = real_images(model, None, NullReporter(), never_stop)
+    assert real.train is not None and real.holdout is not None and (len(real.train), len(real.holdout)) == (30, 10)
+    np.savez(tmp_path / "c.npz", images=images[::-1], labels=labels, class_names=np.array(["top", "bottom"]))
+    changed = real_images(model, None, NullReporter(), never_stop)
+    assert changed.train is None and changed.why.endswith("has changed since the training")
