@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,7 @@ from synthgen.errors import UsageError
 from synthgen.outputs import check_output
 
 if TYPE_CHECKING:
+    from synthgen.data.captions import CaptionFacts
     from synthgen.data.images import Preparation
     from synthgen.data.inspection import Inspection
     from synthgen.data.registry import KnownSet
@@ -209,6 +211,7 @@ def _document(found: Inspection) -> dict[str, Any]:
             for split in found.splits
         ],
         "class_names": found.class_names,
+        "captions": None if found.captions is None else asdict(found.captions),
         "sizes": [{"height": size[0], "width": size[1], "count": count} for size, count in found.sizes[:100]],
         "distinct_sizes": len(found.sizes),
         "modes": found.modes,
@@ -245,6 +248,7 @@ def _show(console: Console, found: Inspection) -> None:
             f"{found.duplicates:,}" + (f", {found.shared:,} shared by train and test" if found.shared else ""),
         ),
         ("other files", f"{found.ignored:,}"),
+        *([("captions", _captions_text(found.captions))] if found.captions else []),
         ("licence", found.licence or "unknown"),
         *((f"fingerprint {split.name}", split.fingerprint) for split in found.splits),
     ]
@@ -261,6 +265,13 @@ def _show(console: Console, found: Inspection) -> None:
         console.line(f"unreadable: {bad}", "red")
     if len(found.bad) > 20:
         console.line(f"... and {len(found.bad) - 20:,} more (--json lists them all)", "red")
+
+
+def _captions_text(captions: CaptionFacts) -> str:
+    if captions.problem:
+        return f"cannot be learned from: {captions.problem}"
+    words = f"{captions.words:,} words ({', '.join(captions.common[:8])}{', ...' if captions.words > 8 else ''})"
+    return f"{captions.distinct:,} different, of {words}, {captions.longest} at most in one"
 
 
 def _split_text(parts: list[tuple[str, str]]) -> str:

@@ -124,6 +124,28 @@ def vocabulary_of(captions: Sequence[str], counts: Iterable[int]) -> Vocabulary:
     return Vocabulary(tuple(common), min(longest + 1, MOST_TOKENS))
 
 
+@dataclass(frozen=True)
+class CaptionFacts:
+    """What captions are made of. distinct: different ones, by their words. longest: in words. common: words.
+
+    problem: why they cannot be learned from; then all else is nothing.
+    """
+
+    distinct: int = 0
+    words: int = 0
+    longest: int = 0
+    common: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def facts_of(captions: Sequence[str], labels: np.ndarray) -> CaptionFacts:
+    """Facts of the captions with which images are labelled."""
+    counts = np.bincount(labels, minlength=len(captions)).tolist()
+    known = vocabulary_of(captions, counts)
+    longest = max(len(words_of(caption)) for caption in captions)
+    return CaptionFacts(len(captions), len(known.words), longest, known.words[:_SHOWN])
+
+
 def by_frequency(labels: np.ndarray, class_names: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels and names counted anew where there are more than `MOST_CAPTIONS`: the commonest first."""
     if len(class_names) <= MOST_CAPTIONS:

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from synthgen.data.captions import CaptionFacts, facts_of
 from synthgen.data.contents import Bad, BadFiles, Contents
 from synthgen.data.dataset import Fingerprint
 from synthgen.data.filesets import FileSet, progress_of
 from synthgen.data.geometry import Geometry, Survey, plan_geometry
 from synthgen.data.images import open_splits
 from synthgen.data.loading import Size
+from synthgen.data.sources import open_source
 from synthgen.errors import StoppedError, UsageError
 from synthgen.rendering import grid
 from synthgen.reporting import NullReporter, Progress, Reporter
@@ -43,6 +45,7 @@ class Inspection:
     sizes: ((height, width), files) by how common they are; modes: files per Pillow mode. shape: (height, width,
     channels) as loaded. bytes: of the files, or of the arrays. duplicates: images equal to an earlier one of their
     split; shared: images of the test split that are also in the training split. preview: uint8, a row per class.
+    captions: of a folder that has them.
     """
 
     name: str
@@ -58,6 +61,7 @@ class Inspection:
     licence: str
     note: str
     preview: np.ndarray
+    captions: CaptionFacts | None = None
 
     @property
     def count(self) -> int:
@@ -134,7 +138,16 @@ def inspect_images(
         licence=about.licence,
         note=geometry.note,
         preview=_preview(passes[0]),
+        captions=_captions(source, should_stop),
     )
+
+
+def _captions(source: str | Path, should_stop: ShouldStop) -> CaptionFacts | None:
+    try:
+        about = open_source(source, "all", NullReporter(), should_stop, captions=True).about
+    except UsageError as error:  # the images were read: it is the captions
+        return CaptionFacts(problem=error.message)
+    return facts_of(about.class_names, about.labels) if about.captioned and about.labels is not None else None
 
 
 def _read_headers(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from synthgen.data.captions import (
     vocabulary_of,
     words_of,
 )
+from synthgen.data.inspection import inspect_images
 from synthgen.errors import UsageError
 
 
@@ -133,3 +135,18 @@ def test_a_caption_that_is_none_is_named(
     with pytest.raises(UsageError, match=message):
         load_images(tmp_path, captions=True)
     assert len(load_images(tmp_path)) == 2  # nobody asked for captions
+
+
+def test_an_inspection_knows_captions(captioned_folder: Path, corners_npz: Path, tmp_path: Path) -> None:
+    found = inspect_images(captioned_folder).captions
+    assert found is not None
+    assert (found.distinct, found.words, found.longest, found.problem) == (5, 9, 6, "")
+    assert set(found.common) == {"a", "square", "on", "the", "left", "right", "red", "green", "blue"}
+    assert inspect_images(corners_npz).captions is None
+    copy = tmp_path / "copy"
+    shutil.copytree(captioned_folder, copy)
+    rows = (copy / "metadata.jsonl").read_text().splitlines()
+    (copy / "metadata.jsonl").write_text("\n".join([*rows[:-1], rows[-1].replace('"text": "A', '"txt": "A')]))
+    wrong = inspect_images(copy)
+    assert wrong.captions is not None and "has no caption, and others have" in wrong.captions.problem
+    assert wrong.class_names == ("left", "right")
