@@ -125,7 +125,9 @@ def inspect(
         if found.bad:
             console.warn(f"{len(found.bad):,} unreadable file(s): training needs --set data.max_bad={len(found.bad)}")
         else:
-            console.next(f"synthgen train --data {source}")
+            usable = found.captions is not None and not found.captions.problem
+            more = " --set model.conditioning=cross-attention" if usable else ""
+            console.next(f"synthgen train --data {source}{more}")
 
 
 @app.command("prepare")

@@ -164,7 +164,8 @@ def _training_rows(header: dict[str, Any]) -> list[tuple[str, object]]:
     config, training = header["config"], header["training"]
     model, diffusion, unit = config["model"], config["diffusion"], UNITS[modality(header)]
     networks = {"tables": "residual perceptron, {width} wide", "series": "transformer, {width} wide"}
-    network = networks.get(modality(header), "UNet2DModel, channels {channels}").format(
+    unet = "UNet2DConditionModel" if model.get("conditioning") == "cross-attention" else "UNet2DModel"
+    network = networks.get(modality(header), unet + ", channels {channels}").format(
         width=model.get("width"), channels=list(model.get("channels", ()))
     )
     patches = f", patches of {model['patch_size']} x {model['patch_size']}" if model.get("patch_size", 1) > 1 else ""
