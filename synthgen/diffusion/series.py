@@ -1,8 +1,9 @@
 """Gaussian diffusion over windows of series, by the core that images use, with cells that may be known.
 
-The process is that of Karras et al. 2022. Conditioning is by masks: where a cell is known, the network sees its clean
-value instead of the noisy one (after CSDI, Tashiro et al. 2021), so that completion, forecasting and conditions are
-one thing, without guidance of the solver.
+The process is that of Karras et al. 2022. Conditioning is by masks, so that completion, forecasting and conditions are
+one thing: the network is told the values of known cells (after CSDI, Tashiro et al. 2021). Where that was measured to
+be better, it is asked again with the known numbers under the noise of the moment, and what it gets wrong there puts
+right the rest of its estimate; see `synthgen.models.series_known`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from synthgen.diffusion.loop import Callback, run_table
 from synthgen.diffusion.samplers import build_table
 from synthgen.diffusion.schedule import EDMSchedule
 from synthgen.models.series import SeriesNetwork
+from synthgen.models.series_known import KnownNumbers
 
 if TYPE_CHECKING:
     from synthgen.data.series.codec import Part, SeriesCodec
@@ -30,6 +32,8 @@ class SeriesDenoiser(nn.Module):
     precision: dtype in which the network computes. parts: what the dimensions mean. noise_mean, noise_std: of log sigma
     in training.
     """
+
+    numbers: torch.Tensor
 
     def __init__(
         self,
@@ -45,6 +49,10 @@ class SeriesDenoiser(nn.Module):
         self.parts = tuple(parts)
         self.schedule = EDMSchedule(noise_mean, noise_std)
         self.precision = precision
+        numbers = torch.zeros(network.dimensions, dtype=torch.bool)
+        for part in self.parts:
+            numbers[part.start : part.stop] = part.role in ("channel", "gap") and part.stop - part.start == 1
+        self.register_buffer("numbers", numbers, persistent=False)  # follows from the parts
 
     def denoiser(self, given: torch.Tensor, known: torch.Tensor, valid: torch.Tensor) -> Denoiser:
         """The same network in the contract of the Gaussian core, for these known cells and steps."""
@@ -88,24 +96,75 @@ class SeriesDenoiser(nn.Module):
         known: torch.Tensor,
         valid: torch.Tensor,
         guidance_scale: float = 1.0,
+        right: KnownNumbers | None = None,
     ) -> torch.Tensor:
         """Posterior mean of the windows, float32 (B, L, D): `given` at known cells, 0 at steps that do not exist.
 
-        x: float32 (B, L, D) at the noise level alpha, sigma, time (scalars or (B,)). guidance_scale: s in
-        `without + s (with - without)`, with and without the label (Ho and Salimans 2022); 1: no guidance. Labels and
-        calendar features that are not known are 0 in the answer.
+        x: float32 (B, L, D) at the noise level alpha, sigma, time (scalars or (B,)), in known cells too.
+        guidance_scale: s in `without + s (with - without)`, with and without the label (Ho and Salimans 2022); 1: no
+        guidance. right: that of these known cells; None: made anew. Labels and calendar features that are not known
+        are 0 in the answer.
         """
         exists = valid[..., None]
-        x0 = self.denoiser(given, known, valid)(x, alpha, sigma, time)
+        known = known & exists
+        right = self.right(known) if right is None else right
+        at = (x, alpha, sigma, time)
+        if right:
+            share = self.network.shares(time.expand(len(x)), known)
+            told, better = self.estimates(at, given, known, valid, right, share, guidance_scale)
+            x0 = torch.where(right.numbers, better.lerp(told, share), told)
+        else:
+            x0 = self.asked(at, given, known, valid, guidance_scale)
+        x0 = x0.masked_fill(self.network.conditions | ~exists, 0.0)
+        return torch.where(known, given, x0)
+
+    def right(self, known: torch.Tensor) -> KnownNumbers:
+        """What puts estimates right for these known cells, bool (B, L, D); nothing where the network is best told."""
+        return KnownNumbers(self.network.linear, known, self.numbers & (self.network.shares.told < 1).any((0, 1)))
+
+    def estimates(
+        self,
+        at: tuple[torch.Tensor, ...],
+        given: torch.Tensor,
+        known: torch.Tensor,
+        valid: torch.Tensor,
+        right: KnownNumbers,
+        share: torch.Tensor,
+        guidance_scale: float = 1.0,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(the estimate when the network is told all known cells, that which known numbers put right), (B, L, D).
+
+        share: how much the first counts; what counts nothing is not asked for. at: x, alpha, sigma, time.
+        """
+        told = better = None
+        if right.open or bool(share.any()):
+            told = self.asked(at, given, known, valid, guidance_scale)
+        if told is None or bool((share < 1).any()):
+            seen = known & ~right.numbers
+            free = self.asked(at, given, seen, valid, guidance_scale)
+            better = right(torch.where(seen, given, free), given, at[2] / at[1])
+        first = better if told is None else told
+        assert first is not None
+        return first, first if better is None else better
+
+    def asked(
+        self,
+        at: tuple[torch.Tensor, ...],
+        given: torch.Tensor,
+        told: torch.Tensor,
+        valid: torch.Tensor,
+        guidance_scale: float,
+    ) -> torch.Tensor:
+        """The network's estimate float32 (B, L, D), told the cells `told`, guided by the label. at: x and its level."""
+        x0: torch.Tensor = self.denoiser(given, told, valid)(*at)
         if guidance_scale != 1.0 and any(part.role == "label" for part in self.parts):
-            blind = known.clone()
+            blind = told.clone()
             for part in self.parts:
                 if part.role == "label":
                     blind[..., part.start : part.stop] = False
-            without = self.denoiser(given, blind, valid)(x, alpha, sigma, time)
+            without = self.denoiser(given, blind, valid)(*at)
             x0 = without + guidance_scale * (x0 - without)
-        x0 = x0.masked_fill(self.network.conditions | ~exists, 0.0)
-        return torch.where(known & exists, given, x0)
+        return x0
 
     @torch.no_grad()
     def sample(
@@ -132,6 +191,7 @@ class SeriesDenoiser(nn.Module):
             torch.tensor(part, dtype=torch.float32, device=noise.device)
             for part in (levels.alphas, levels.sigmas, levels.times)
         )
+        right = self.right(known & valid[..., None])
 
         def denoise(x: torch.Tensor, level: int) -> torch.Tensor:
             return self.denoise(
@@ -143,10 +203,14 @@ class SeriesDenoiser(nn.Module):
                 known=known,
                 valid=valid,
                 guidance_scale=guidance_scale,
+                right=right,
             )
 
         table = build_table(sampler, levels.alphas, levels.sigmas, eta=eta)
-        return run_table(table, denoise, noise * sigmas[0], fresh or _none, callback=callback)
+        x = noise * sigmas[0]
+        if right:  # elsewhere nothing looks at known cells
+            x = torch.where(known & valid[..., None], given + x, x)
+        return run_table(table, denoise, x, fresh or _none, callback=callback)
 
 
 class _Given(nn.Module):

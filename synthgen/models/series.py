@@ -14,6 +14,7 @@ from torch import nn
 
 from synthgen.config.series import SeriesModelConfig
 from synthgen.models.series_groups import Groups
+from synthgen.models.series_known import Shares
 from synthgen.models.series_linear import Gather, LinearEstimate
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class SeriesNetwork(nn.Module):
                 conditions[part.start : part.stop] = True
         self.register_buffer("conditions", conditions, persistent=False)  # follows from the parts
         self.linear = LinearEstimate(window, ~conditions, self.groups.of_dimensions)
+        self.shares = Shares(self.dimensions)
         self.enter = nn.Linear(4 * self.patch * inner, width)
         self.place = nn.Parameter(torch.randn(self.tokens, width) * 0.02)
         self.names = nn.Parameter(torch.randn(count, 1, width) * 0.02) if count > 1 else None

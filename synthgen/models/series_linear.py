@@ -36,6 +36,16 @@ Gather = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """Numbers of windows int64 (B,) -> windows float32 (B, L, D) and the steps that exist, bool (B, L)."""
 
 
+def place_of(time: torch.Tensor, levels: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """(the noise level of `levels` evenly spaced ones below `time`, int64 (B,), and how far it is to the next one).
+
+    time: float32 (B,), log(sigma) / 4.
+    """
+    place = ((4 * time.float() - _LOWEST) / (_HIGHEST - _LOWEST) * (levels - 1)).clamp(0, levels - 1)
+    low = place.long().clamp(max=levels - 2)
+    return low, place - low
+
+
 class LinearEstimate(nn.Module):
     """The linear estimate for windows of `window` steps; of unit white noise until `start_from` was called.
 
@@ -61,6 +71,7 @@ class LinearEstimate(nn.Module):
         self.register_buffer("components", torch.zeros(size, rank))
         self.register_buffer("variances", torch.ones(rank + 1))  # the last: of whatever is no component
         self.register_buffer("deviations", torch.ones(_LEVELS, self.dimensions))
+        self._precision: tuple[torch.Tensor, torch.Tensor] | None = None  # components, and what they are in float64
 
     def forward(self, x: torch.Tensor, time: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The raw answer (of EDM's preconditioning) that makes x0_hat the linear estimate, and that estimate.
@@ -79,14 +90,26 @@ class LinearEstimate(nn.Module):
         raw = (raw.view_as(x) + self.mean * (sigma / scale)[..., None]).masked_fill(hidden, 0.0)
         return raw, (x * (1 / scale)[..., None] + raw * (sigma / scale)[..., None]).masked_fill(hidden, 0.0)
 
+    def precision(self, device: torch.device) -> tuple[float, torch.Tensor]:
+        """(c, F): the inverse of the covariance is c - F F^T; F float64 (L * D, components) on `device`.
+
+        The components are kept in float32, whose rounding the largest variances would carry into the smallest: they are
+        made orthonormal again.
+        """
+        kept = self._precision
+        if kept is None or kept[0].device != self.components.device or not torch.equal(kept[0], self.components):
+            vectors = torch.linalg.qr(self.components.to(device).double())[0]
+            kept = self._precision = (self.components.clone(), vectors)
+        inverse = self.variances.to(device).double().reciprocal()
+        return float(inverse[-1]), kept[1].to(device) * (inverse[-1] - inverse[:-1]).clamp(min=0.0).sqrt()
+
     def deviation(self, time: torch.Tensor) -> torch.Tensor:
         """What the linear estimate leaves open, as deviation of the ideal raw answer, float32 (B, 1, D).
 
         time: float32 (B,), log(sigma) / 4. Over steps the root mean square; 1 for white noise and before `start_from`.
         """
-        place = ((4 * time.float() - _LOWEST) / (_HIGHEST - _LOWEST) * (_LEVELS - 1)).clamp(0, _LEVELS - 1)
-        low = place.long().clamp(max=_LEVELS - 2)
-        found: torch.Tensor = self.deviations[low].lerp(self.deviations[low + 1], (place - low)[:, None])
+        low, way = place_of(time, _LEVELS)
+        found: torch.Tensor = self.deviations[low].lerp(self.deviations[low + 1], way[:, None])
         return found[:, None]
 
     @torch.no_grad()

@@ -28,6 +28,7 @@ from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 from synthgen.training.batches import Order, mix
 from synthgen.training.series_known import draw_known
+from synthgen.training.series_shares import measure_shares
 from synthgen.training.subject import Draws
 
 CODEC_PREFIX = "codec."
@@ -174,8 +175,16 @@ class SeriesSubject:
     def tensors(self) -> Tensors:
         return {CODEC_PREFIX + name: tensor for name, tensor in self.codec.tensors().items()}
 
+    @torch.no_grad()
     def finished(self, weights: Tensors) -> Tensors:
-        return weights
+        """The weights with what completions need; see `synthgen.training.series_shares`."""
+        with torch.random.fork_rng(devices=[]):  # not a copy: the denoiser's own weights may lie in pieces
+            denoiser = build_series_denoiser(self.config, self.codec, self._denoiser.precision).to(self.device).eval()
+        denoiser.network.load_state_dict(weights)
+        windows = self._windows if self._held_out is None else self._held_out
+        measure_shares(denoiser, windows.gather, len(windows), self.config.training.seed)
+        measured: Tensors = dict(denoiser.network.state_dict())
+        return measured
 
     @torch.no_grad()
     def validation(self, denoiser: Any) -> float | None:

@@ -155,6 +155,51 @@ def test_beyond_the_linear_estimate_of_gaussian_data_nothing_is_left() -> None:
         assert float(loss.detach().mean()) == pytest.approx(1.0, abs=0.05)
 
 
+def walks(count: int) -> torch.Tensor:
+    """(count, 8, 2) of two random walks, of which the second follows the first."""
+    first, second = torch.randn(2, count, 8).cumsum(-1)
+    return torch.stack([first, 0.8 * first + 0.3 * second], -1)
+
+
+def test_what_is_drawn_next_to_known_numbers_goes_on_from_them() -> None:
+    """Random walks of which the first five steps are known: draws have the mean and covariance of Gaussian regression,
+    so that no jump tells where they set in."""
+    torch.manual_seed(0)
+    config = SeriesConfig.model_validate({"model": {"width": 16, "blocks": 1, "heads": 2}})
+    parts = (Part("first", "channel", 0, 1), Part("second", "channel", 1, 2))
+    denoiser = build_series_denoiser(config, Codec(8, parts), torch.float32)  # type: ignore[arg-type]
+    x0 = walks(20_000)
+    exists = torch.ones(x0.shape[:2], dtype=torch.bool)
+    denoiser.network.start_from(lambda index: (x0[index], exists[index]), len(x0))
+    denoiser.network.shares.told.zero_()
+    given = x0[:1].expand(2000, -1, -1)
+    known = torch.zeros(2000, 8, 2, dtype=torch.bool)
+    known[:, :5] = True
+    facts = {"given": given, "known": known, "valid": exists[:2000], "sampler": "dpm++2m", "steps": 24}
+    drawn = denoiser.sample(torch.randn(2000, 8, 2), **facts)  # type: ignore[arg-type]
+    covariance = torch.cov(x0.flatten(1).T)
+    gain = torch.linalg.solve(covariance[:10, :10], covariance[:10, 10:])
+    mean = x0.mean(0).flatten()[10:] + (x0[0].flatten()[:10] - x0.mean(0).flatten()[:10]) @ gain
+    left = covariance[10:, 10:] - covariance[10:, :10] @ gain
+    found = drawn[:, 5:].flatten(1)
+    assert torch.allclose(found.mean(0), mean, atol=0.1)
+    assert torch.allclose(torch.cov(found.T), left, rtol=0.1, atol=0.1)
+    jump = (drawn[:, 5] - drawn[:, 4]).std(0)
+    assert torch.allclose(jump, (x0[:, 5] - x0[:, 4]).std(0), rtol=0.1)
+
+
+def test_windows_that_know_no_numbers_are_the_same_beside_others_that_do() -> None:
+    denoiser = build()
+    denoiser.network.shares.told.fill_(0.3)
+    one = batch(denoiser)
+    known = one.known.clone()
+    known[0, :, :5] = False
+    none = known & ~denoiser.numbers
+    facts = {"given": one.x0, "valid": one.valid, "steps": 3}
+    first = denoiser.sample(one.noise, known=known, **facts)  # type: ignore[arg-type]
+    assert torch.equal(first[0], denoiser.sample(one.noise, known=none, **facts)[0])  # type: ignore[arg-type]
+
+
 def test_a_fresh_network_answers_the_best_guess_without_structure() -> None:
     """With sigma_data 1: x / (1 + sigma^2), the posterior mean of unit normal data; the loss of normal data is 1."""
     torch.manual_seed(0)

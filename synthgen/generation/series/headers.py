@@ -16,6 +16,7 @@ from synthgen.data.series.schema import SeriesSchema
 from synthgen.diffusion.series import SeriesDenoiser, build_series_denoiser
 from synthgen.errors import SynthgenError
 from synthgen.generation.facts import WRONG, SourceFacts, TrainingFacts, build_checked, codec_tensors, parse_as, reason
+from synthgen.models.series_known import Shares
 
 _MOST_COLUMNS = 100_000
 
@@ -59,6 +60,7 @@ def build_denoiser(
 ) -> SeriesDenoiser:
     """The denoiser in the header with the weights in `tensors`; refuses weights that do not belong to it."""
     precision = devices.pick_precision(header.config.training.precision, device)
+    tensors = {"shares.told": Shares(codec.dimensions).told, **tensors}  # models of earlier days have none
     found: SeriesDenoiser = build_checked(
         path, lambda: build_series_denoiser(header.config, codec, precision), tensors, device
     )
