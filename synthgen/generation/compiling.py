@@ -6,6 +6,7 @@ Compiled code rounds elsewhere than the calls that it replaces, so whether it is
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import shutil
 import sys
@@ -132,6 +133,8 @@ def _keep_compiled() -> None:
     """Have torch keep what it compiles in our cache, unless the user named a folder: its own is cleared at a reboot."""
     from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
+    # It tells everybody with CUDA's files and no GPU that there is none.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     if os.environ.get(_CACHE) in (None, default_cache_dir()):  # torch writes its default into the variable
         os.environ[_CACHE] = str(cache_root() / "compiled")
 
