@@ -54,7 +54,7 @@ class ExactDenoiser(nn.Module):
         self.parts = PARTS
         self.centre = nn.Parameter(torch.tensor(means(), dtype=torch.float32))
 
-    def denoise(self, x, alpha, sigma, time, *, given, known, valid, guidance_scale=1.0):  # type: ignore[no-untyped-def]
+    def denoise(self, x, alpha, sigma, time, *, given, known, valid, guidance_scale=1.0, right=None):  # type: ignore[no-untyped-def]
         cells = x[..., :CHANNELS]
         shown = known[..., :CHANNELS]
         noise = torch.where(shown, 0.0, sigma.square())
@@ -69,6 +69,9 @@ class ExactDenoiser(nn.Module):
         guess = (weight[:, :, None, None] * shrunk).sum(1)
         found = torch.cat([guess, torch.zeros_like(x[..., CHANNELS:])], -1) * valid[..., None]
         return torch.where(known & valid[..., None], given, found)
+
+    def right(self, known: torch.Tensor) -> None:
+        """Nothing is to be put right."""
 
     sample = SeriesDenoiser.sample
 
