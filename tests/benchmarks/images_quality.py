@@ -14,7 +14,7 @@ protocol of `synthgen evaluate` at the same n everywhere:
   the ceiling, on all real training images, with equal steps and seeds, and reads the test images.
 
 What is finished is kept in `--work` and used again. Writes `--out`/images_quality.json and the part `quality` of
-`--out`/images.md.
+`--out`/images.md, or another `--part`.
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from synthgen.data.dataset import ImageData
 
 WORDS = """\
-## Quality of runs
-
 `images_quality.py` draws samples with `synthgen sample` and holds them against real images at the same n, in the
 domain features of `synthgen evaluate`: against half of the training images (floor: the other half), all of them
 (floor: the test images), and the test images (floor: training images). The floor is what real images score.
@@ -179,18 +177,17 @@ def with_interval(figure: dict[str, Any]) -> str:
     return f"{number(figure['value'])} ± {number((high - low) / 2, 2)}"
 
 
-def part_of_page(facts: dict[str, Any]) -> list[str]:
-    """The part `quality` of the page."""
+def part_of_page(facts: dict[str, Any], title: str = "Quality of runs") -> list[str]:
+    """A part of the page under a title."""
     rows = []
     for one in facts["results"]:
         took = one["sample"]
         costs = f"{took['count']:,}", number(took["images_per_second"]), number(took["process_seconds"])
         rows.append([one["title"], shown_flags(one), *costs, *cells(one)])
     heads = ["run", "flags", "samples", "img/s", "s, from start to end", *HEADS]
-    lines = [WORDS, header(facts), "", *table(heads, rows, words=2)]
+    lines = [f"## {title}", "", WORDS, header(facts), "", *table(heads, rows, words=2)]
     for one in facts["results"]:
-        title = f"{one['title']}, {shown_flags(one)}"
-        lines += ["", f"{title}, class by class against the training images:", ""]
+        lines += ["", f"{one['title']}, {shown_flags(one)}, class by class against the training images:", ""]
         heads = ["", *(part["name"] for part in one["classes"])]
         shown = [[title, *(blank(part[key]) for part in one["classes"])] for title, key in OF_CLASSES.items()]
         shown.append(["agreement, %", *(blank(part["agreement"], 100) for part in one["classes"])])
@@ -219,6 +216,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--work", type=Path, default=Path("benchmark-images"))
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
+    parser.add_argument("--part", default="quality", help="of the page, and the name of the JSON file")
+    parser.add_argument("--title", default="Quality of runs", help="above that part")
     parser.add_argument("--machine", default=platform.processor() or platform.machine(), help="in words")
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
@@ -238,10 +237,13 @@ def main() -> None:
                 seeds=arguments.seeds,
                 steps=arguments.classifier_steps,
             )
-            facts["results"].append({"title": real, "flags": flags, "sample": took, **found})
-            (arguments.out / "images_quality.json").write_text(json.dumps(facts, indent=1) + "\n")
-    put_part(arguments.out / "images.md", "quality", part_of_page(facts))
-    print("\n".join(part_of_page(facts)))
+            facts["results"].append(
+                {"title": Path(place.removeprefix("bundled:")).name, "flags": flags, "sample": took, **found}
+            )
+            (arguments.out / f"images_{arguments.part}.json").write_text(json.dumps(facts, indent=1) + "\n")
+    lines = part_of_page(facts, arguments.title)
+    put_part(arguments.out / "images.md", arguments.part, lines)
+    print("\n".join(lines))
 
 
 if __name__ == "__main__":
