@@ -49,6 +49,13 @@ class ImageData:
         height, width, channels = self.images.shape[1:]
         return int(height), int(width), int(channels)
 
+    @property
+    def has_classes(self) -> bool:
+        """Whether there are two labels or more that a classifier can learn: captions need ten images each, or more."""
+        if self.labels is None:
+            return False
+        return len(np.unique(self.labels)) > 1 and not (self.captioned and len(self) < 10 * len(self.class_names))
+
     def select(self, index: np.ndarray) -> ImageData:
         """The rows in `index`, copied into memory, with a fingerprint of their own."""
         labels = None if self.labels is None else self.labels[index]

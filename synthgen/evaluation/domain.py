@@ -185,7 +185,7 @@ def train_extractor(
     what else the card should say.
     """
     _check_size(data)
-    by_class = data.labels is not None and len(np.unique(data.labels)) > 1
+    by_class = data.has_classes
     images, labels, names = _task(data) if not by_class else (data.images, data.labels, data.class_names)
     assert labels is not None
     model = train_classifier(

@@ -109,14 +109,19 @@ def judge_of(
     return Judge(
         extractor,
         found,
-        kept.labels if model.class_names else None,
+        _as_model(kept.labels, len(model.class_names)),
         _position(model.class_names, extractor.class_names),
         other,
         "held-out" if reference is held_out else "training",
     )
 
 
+def _as_model(labels: np.ndarray | None, classes: int) -> np.ndarray | None:
+    """Labels as the model counts them: a caption that it does not remember as a whole is its null label."""
+    return np.minimum(labels, classes) if labels is not None and classes else None
+
+
 def _position(asked: tuple[str, ...], read: tuple[str, ...]) -> np.ndarray | None:
-    """Where the judge has each class of the model, -1 where nowhere; None when it has none of them."""
-    places = np.array([read.index(name) if name in read else -1 for name in asked], np.int64)
+    """Where the judge has each class of the model and no class, -1 where nowhere; None when it has none of them."""
+    places = np.array([*(read.index(name) if name in read else -1 for name in asked), -1], np.int64)
     return places if (places >= 0).any() else None

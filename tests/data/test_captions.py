@@ -150,3 +150,10 @@ def test_an_inspection_knows_captions(captioned_folder: Path, corners_npz: Path,
     wrong = inspect_images(copy)
     assert wrong.captions is not None and "has no caption, and others have" in wrong.captions.problem
     assert wrong.class_names == ("left", "right")
+
+
+def test_captions_are_classes_for_a_classifier_where_they_have_images_enough(captioned_folder: Path) -> None:
+    found = load_images(captioned_folder, captions=True)
+    assert found.has_classes
+    assert not found.select(np.arange(0, 250, 10)).has_classes  # five images each
+    assert load_images(captioned_folder).select(np.arange(0, 250, 10)).has_classes

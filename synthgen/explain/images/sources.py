@@ -62,6 +62,7 @@ def real_images(model: Model, data: str | None, reporter: Reporter, should_stop:
             image_size=expected[:2],
             channels=expected[2],
             classes=config.data.classes,
+            captions=whole.captioned,
             should_stop=should_stop,
         )
     except UsageError:  # no part was held out
