@@ -17,6 +17,7 @@ def main() -> None:
     """Choose a view and show it."""
     run, device = find_run()
     st.set_page_config(page_title=f"synthgen: {run}", layout="wide", initial_sidebar_state="collapsed")
+    st.html("<style>.stMainBlockContainer { padding-top: 2.5rem }</style>")  # Streamlit leaves a hand's breadth empty
     st.markdown(f"#### synthgen · {run}")
     try:
         checkpoint = resolve_run(run)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from synthgen.api import explain
-from synthgen.dashboard.parts import View, explain_view, shown_command, working, zip_bytes
+from synthgen.dashboard.choosing import chosen_images
+from synthgen.dashboard.parts import View, download, explain_view, shown_command, working, zip_bytes
 from synthgen.data.dataset import ImageData
 from synthgen.diffusion.samplers import SAMPLERS
 from synthgen.evaluation.neighbours import PixelIndex
@@ -91,11 +90,11 @@ def generate(model: Model, run: str) -> None:
     made, images = st.session_state["images"]
     columns = min(8, len(images))
     st.image(png_bytes(grid(images, columns), scale=_scale(images)), caption=_caption(model, made))
-    picture, each, arrays = st.columns(3)
-    picture.download_button("Picture", png_bytes(grid(images, columns), scale=1), "grid.png", "image/png")
     files = {f"{number:05d}.png": png_bytes(image) for number, image in enumerate(images)}
-    each.download_button("PNG files", zip_bytes(files), "images.zip", "application/zip")
-    arrays.download_button("npz", _npz(model, made, images), "images.npz")
+    with st.container(horizontal=True):
+        download("Picture", png_bytes(grid(images, columns), scale=1), "grid.png", "image/png")
+        download("PNG files", zip_bytes(files), "images.zip", "application/zip")
+        download("npz", _npz(model, made, images), "images.npz")
     shown_command(["sample", run, "--count", made.count, *made.flags(), "--out", "synthetic/"])
 
 
@@ -123,15 +122,13 @@ def denoising(model: Model, run: str) -> None:
 
 
 def why(model: Model, run: str) -> None:
-    """The explanation of the first samples of a class, with its audit."""
-    first, second, third = st.columns(3)
-    count = int(first.number_input("Images", 1, 8, 2, key="why-count"))
-    seed = int(second.number_input("Seed", 0, 2**31 - 1, 0, key="why-seed"))
-    labels = third.multiselect("Classes", model.class_names, placeholder="all in turn", key="why-classes")
-    methods = st.multiselect("Methods", METHOD_NAMES, list(METHOD_NAMES[:2]), key="why-methods")
-    asked = (count, seed, tuple(labels), tuple(methods))
-    call = partial(explain, model, samples=count, labels=labels, seed=seed, methods=methods or None)
-    explain_view(lambda out: call(out), asked)
+    """The explanation of the first samples of a class, of generated images or of files, with its audit."""
+    chosen = chosen_images(model)
+    if chosen is None:
+        return
+    names = [name for name in METHOD_NAMES if name != "trajectory" or not chosen.files]
+    methods = st.multiselect("Methods", names, names[: 2 - bool(chosen.files)], key=f"why-methods-{len(names)}")
+    explain_view(lambda out: chosen.explained(model, out, methods), (chosen, tuple(methods)))
 
 
 def compare(model: Model, run: str) -> None:
@@ -144,15 +141,14 @@ def compare(model: Model, run: str) -> None:
     with working("searching the training images ..."):
         nearest = index.search(images)
     st.caption(
-        f"Each generated image above its nearest of the {len(data):,} training images. The number is the distance to "
-        "it in parts of the distance to the tenth nearest: 0 is a copy, 1 is one of many."
+        f"Each generated image above its nearest of the {len(data):,} training images. Under it, after its number, the "
+        "distance to that one in parts of the distance to the tenth nearest: 0 is a copy, 1 is one of many."
     )
-    columns = 8
-    for start in range(0, len(images), columns):
-        part = slice(start, start + columns)
-        pairs = np.concatenate([images[part], data.images[nearest.index[part]]])
-        ratios = "  ·  ".join(f"{ratio:.2f}" for ratio in nearest.ratio[part])
-        st.image(png_bytes(grid(pairs, len(images[part])), scale=_scale(images)), caption=ratios)
+    pairs = [np.stack(pair) for pair in zip(images, data.images[nearest.index], strict=True)]
+    st.image(
+        [png_bytes(grid(pair, 1), scale=_scale(images)) for pair in pairs],
+        caption=[f"{number}: {ratio:.2f}" for number, ratio in enumerate(nearest.ratio)],
+    )
     copies = int(nearest.copy.sum())
     st.write(f"Copies among {len(images)}: **{copies}**. `synthgen evaluate` measures it on thousands, with a floor.")
 

@@ -77,16 +77,19 @@ def zip_bytes(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
+def download(label: str, content: bytes, name: str, mime: str = "application/octet-stream") -> None:
+    """A button that saves a file."""
+    st.download_button(label, content, name, mime, icon=":material/download:")
+
+
 def frame_downloads(frame: pd.DataFrame, name: str) -> None:
     """Buttons for a frame as CSV and, where pyarrow is there, as Parquet."""
-    left, right = st.columns(2)
-    left.download_button("CSV", frame.to_csv(index=False).encode(), f"{name}.csv", "text/csv", width="stretch")
-    try:
-        parquet = frame.to_parquet(None, index=False)
-    except ImportError:
-        right.caption('Parquet needs `pip install "synthgen[parquet]"`')
-        return
-    right.download_button("Parquet", parquet, f"{name}.parquet", width="stretch")
+    with st.container(horizontal=True):
+        download("CSV", frame.to_csv(index=False).encode(), f"{name}.csv", "text/csv")
+        try:
+            download("Parquet", frame.to_parquet(None, index=False), f"{name}.parquet")
+        except ImportError:
+            st.caption('Parquet needs `pip install "synthgen[parquet]"`')
 
 
 @contextmanager
@@ -123,5 +126,13 @@ def explain_view(explain: Callable[[Path], object], asked: object) -> None:
         st.caption("The page names the checks that every map passed or failed.")
         return
     files = held[1]
-    st.download_button("Everything as a zip", zip_bytes(files), "explanation.zip", "application/zip")
-    components.html(files["index.html"].decode(), height=1400, scrolling=True)
+    download("Everything as a zip", zip_bytes(files), "explanation.zip", "application/zip")
+    _framed(files["index.html"].decode())
+
+
+def _framed(html: str) -> None:
+    """A page of ours inside this one; older versions of Streamlit know the frame by another name."""
+    if hasattr(st, "iframe"):
+        st.iframe(html, height=1400)
+    else:
+        components.html(html, height=1400, scrolling=True)

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from synthgen.api import explain, sample
-from synthgen.dashboard.parts import View, explain_view, frame_downloads, shown_command, uploaded, working
+from synthgen.dashboard.parts import View, download, explain_view, frame_downloads, shown_command, uploaded, working
 from synthgen.explain.series.methods import METHOD_NAMES
 from synthgen.generation.series.model import SeriesModel
 
@@ -64,7 +64,7 @@ def complete(model: SeriesModel, run: str) -> None:
         channels = [name for name in model.schema.channels if name in frame]
         st.line_chart(frame[st.multiselect("Channels", channels, channels[:3])], height=260)
         st.dataframe(frame, height=260)
-        st.download_button("CSV", content, "completed.csv", "text/csv")
+        download("CSV", content, "completed.csv", "text/csv")
         shown_command(["sample", run, "--complete", "FILE.csv", "--draws", draws, "--out", "completed.csv"])
 
 

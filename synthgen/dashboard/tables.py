@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from synthgen.api import explain, sample
-from synthgen.dashboard.parts import View, explain_view, frame_downloads, shown_command, uploaded, working
+from synthgen.dashboard.parts import View, download, explain_view, frame_downloads, shown_command, uploaded, working
 from synthgen.data.tables.schema import NUMERIC
 from synthgen.explain.tables.methods import METHOD_NAMES
 from synthgen.generation.tables.model import TableModel
@@ -59,7 +59,7 @@ def complete(model: TableModel, run: str) -> None:
     if "completed" in st.session_state:
         content, frame = st.session_state["completed"]
         st.dataframe(frame, height=360)
-        st.download_button("CSV", content, "completed.csv", "text/csv")
+        download("CSV", content, "completed.csv", "text/csv")
         shown_command(["sample", run, "--complete", "FILE.csv", "--draws", draws, "--out", "completed.csv"])
 
 

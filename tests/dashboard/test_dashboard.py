@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -33,7 +34,7 @@ def show(monkeypatch: pytest.MonkeyPatch) -> Show:
     def shown(run: object, view: str | None = None) -> AppTest:
         monkeypatch.setenv(RUN_VARIABLE, str(run))
         monkeypatch.setenv(DEVICE_VARIABLE, "cpu")
-        page = AppTest.from_file(str(APP), default_timeout=120).run()
+        page = AppTest.from_file(str(APP), default_timeout=600).run()
         assert not page.exception
         return page if view is None else choose(page, view)
 
@@ -87,13 +88,35 @@ def test_the_denoising_ends_in_the_samples(show: Show, tiny_run: Path) -> None:
 
 def test_the_explanation_shows_its_page(show: Show, tiny_run: Path) -> None:
     page = show(tiny_run, "Explain")
-    page.multiselect(key="why-methods").set_value(["trajectory"])
+    page.multiselect[-1].set_value(["trajectory"])
     press(page, "Explain")
     _, files = page.session_state["explained"]
     assert b"<html" in files["index.html"]
     assert downloads(page) == ["Everything as a zip"]
     page.number_input(key="why-seed").set_value(1).run()
     assert downloads(page) == [], "an explanation of other samples is not shown under these settings"
+
+
+def test_a_chosen_image_is_explained(show: Show, tiny_run: Path, tmp_path: Path) -> None:
+    page = show(tiny_run, "Explain")
+    page.radio(key="why-source").set_value("images of Generate").run()
+    assert "Generate images first" in page.info[0].value
+    choose(page, "Generate")
+    press(page, "Generate")
+    choose(page, "Explain")
+    page.radio(key="why-source").set_value("images of Generate").run()
+    page.multiselect(key="why-numbers").set_value([3]).run()
+    assert "trajectory" not in page.multiselect[-1].options, "nobody knows how a given image came to be"
+    page.multiselect[-1].set_value(["evidence"])
+    press(page, "Explain")
+    assert not page.error
+    (chosen, _), files = page.session_state["explained"]
+    assert chosen.labels == (1,), "image 3 is of the second class: they take turns"
+    summary = json.loads(files["summary.json"])
+    assert summary["methods"] == ["evidence"]
+    page.radio(key="why-source").set_value("files of your own").run()
+    assert not page.exception
+    assert downloads(page) == []
 
 
 def test_images_are_compared_with_their_nearest_training_images(show: Show, tiny_run: Path) -> None:
