@@ -143,6 +143,7 @@ _synthgen() {
         'synthgen explain --out'|'synthgen explain -o') words='' files=1 value=1 ;;
         'synthgen explain --samples'|'synthgen explain -n') words='' value=1 ;;
         'synthgen explain --class') words='' classes=1 value=1 ;;
+        'synthgen explain --prompt') words='' value=1 ;;
         'synthgen explain --rival') words='' classes=1 value=1 ;;
         'synthgen explain --images') words='' value=1 ;;
         'synthgen explain --methods') words='' value=1 ;;
@@ -221,7 +222,7 @@ _synthgen() {
         'synthgen sample merge') words='--out -o --format --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --fail-if --holdout --test --target --window --protocol --seeds --set --out -o --seed --max-bad --no-cache --device --force --json --quiet -q --color --help -h' ;;
         'synthgen augment-classifier') words='--real --synthetic --train-generator --budget --set --test --target --real-size --ratio --imbalance --filter --classifier --augment --count -n --seeds --steps --batch-size --allow-leak --out -o --seed --max-bad --device --resume --force --json --quiet -q --color --help -h' ;;
-        'synthgen explain') words='--out -o --samples -n --class --rival --images --methods --rows --target --count --data --test --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
+        'synthgen explain') words='--out -o --samples -n --class --prompt --rival --images --methods --rows --target --count --data --test --sampler --steps --guidance-scale --seed --device --force --json --quiet -q --color --help -h' ;;
         'synthgen export') words='--format --out -o --data --sampler --steps --guidance-scale --quality --dtype --metrics --aot --device --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen serve') words='--host --port --api-key-file --make-api-key --queue --max-count --timeout --device --json --quiet -q --color --help -h' ;;
         'synthgen dashboard') words='--host --port --open-to-network --device --json --quiet -q --color --help -h' ;;

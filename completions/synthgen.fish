@@ -202,6 +202,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from explain' -F -a 'fashion-mni
 complete -c synthgen -n '__fish_seen_subcommand_from explain' -l out -s o -r -F -d 'Where to write'
 complete -c synthgen -n '__fish_seen_subcommand_from explain' -l samples -s n -r -f -d 'How many samples'
 complete -c synthgen -n '__fish_seen_subcommand_from explain' -l class -r -f -a '(__synthgen_classes)' -d 'Only this class; repeatable (default: all)'
+complete -c synthgen -n '__fish_seen_subcommand_from explain' -l prompt -r -f -d 'Images: samples of this; repeatable, as of synthgen sample'
 complete -c synthgen -n '__fish_seen_subcommand_from explain' -l rival -r -f -a '(__synthgen_classes)' -d 'Images, series: the class to compare with, or none (default: nearest)'
 complete -c synthgen -n '__fish_seen_subcommand_from explain' -l images -r -f -d 'Images: explain these files (or a folder), not samples'
 complete -c synthgen -n '__fish_seen_subcommand_from explain' -l methods -r -f -d 'Images: trajectory, evidence, information, gradcam, judge, attention, shap, neighbours, influence, detector, augmentation; rows: detector, likelihood, attribution, neighbours; series: evidence, attention, trajectory, shap, detector, neighbours; with commas (default: all)'

@@ -42,6 +42,10 @@ def explain(
         list[str] | None,
         typer.Option("--class", metavar="NAME", help="Only this class; repeatable [default: all]."),
     ] = None,
+    prompt: Annotated[
+        list[str] | None,
+        typer.Option("--prompt", metavar="TEXT", help="Images: samples of this; repeatable, as of `synthgen sample`."),
+    ] = None,
     rival: Annotated[
         str | None,
         typer.Option(
@@ -115,7 +119,7 @@ def explain(
         modality = modality_of(checkpoint)
         drawn = (sampler.value if sampler else None, steps, guidance_scale, seed, device, force)
         if modality != "images":
-            _refuse({"--images": images}, "images", f"{run} is a model of {_THINGS[modality]}")
+            _refuse({"--images": images, "--prompt": prompt}, "images", f"{run} is a model of {_THINGS[modality]}")
         if modality == "series":
             _refuse({"--target": target}, "tables", f"{run} is a model of series")
             asked = SeriesFlags(samples, tuple(class_ or ()), rival, rows, data, test, count, names, *drawn)
@@ -129,7 +133,10 @@ def explain(
             return
         _refuse({"--target": target}, "tables", f"{run} is a model of images")
         _refuse(of_rows, "tables and series", f"{run} is a model of images")
-        of_images = ImageFlags(samples, tuple(class_ or ()), rival, given, data, names, *drawn)
+        if class_ and prompt:
+            raise UsageError("--class and --prompt both say what the samples show", "give one of them")
+        told = tuple(prompt or ())
+        of_images = ImageFlags(samples, tuple(class_ or ()), rival, given, data, names, *drawn, prompts=told)
         explain_images(console, run, checkpoint, out, of_images)
 
 

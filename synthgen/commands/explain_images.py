@@ -34,6 +34,7 @@ class ImageFlags:
     seed: int
     device: str
     force: bool
+    prompts: tuple[str, ...] = ()
 
 
 def explain_images(console: Console, run: str, checkpoint: Path, out: Path, flags: ImageFlags) -> None:
@@ -59,6 +60,7 @@ def explain_images(console: Console, run: str, checkpoint: Path, out: Path, flag
     )
     with stoppable() as stop:
         model = load_image_model(checkpoint, device=flags.device, reporter=console.reporter)
+        model = model.told(flags.prompts) if flags.prompts else model
         found = explain_to_folder(model, out, request, force=flags.force, reporter=console.reporter, should_stop=stop)
     console.result({"out": str(out), **found.summary}, lambda: _show(console, found, out), quiet=out)
     for note in found.notes:
@@ -147,6 +149,8 @@ def _invocation(run: str, out: Path, flags: ImageFlags) -> str:
     words += [] if flags.images else ["--samples", flags.samples]
     for label in flags.classes:
         words += ["--class", label]
+    for prompt in flags.prompts:
+        words += ["--prompt", prompt]
     for path in flags.images:
         words += ["--images", path]
     optional = {
