@@ -68,7 +68,9 @@ def context_of(name: str, count: int, seed: int) -> Context:
     from synthgen.explain.trajectory import sample_names
 
     model = synthgen.load(name)
-    parts = [model.trajectory(range(start, min(count, start + 64)), seed=seed) for start in range(0, count, 64)]
+    size = model.recipe().block_size
+    starts = range(0, count, size)
+    parts = [model.trajectory(range(start, min(count, start + size)), seed=seed) for start in starts]
     x0 = np.clip(np.concatenate([part.x[-1] for part in parts]), -1.0, 1.0)
     labels = np.concatenate([part.labels for part in parts])
     names = tuple(name for part in parts for name in sample_names(part, model.class_names))

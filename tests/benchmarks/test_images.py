@@ -182,3 +182,33 @@ def test_the_speed_of_a_toy(module: Any, tmp_path: Path, monkeypatch: pytest.Mon
     assert one["max_difference"] <= 1
     assert all(rate[0] > 0 for found in one["samplers"].values() for rate in found["images_per_second"].values())
     assert "| 14 x 14 patches" in (tmp_path / "images.md").read_text()
+
+
+def test_a_conclusion_names_what_is_surely_better(module: Any) -> None:
+    """By two standard errors of the paired difference, and never a plain map."""
+    explain = module("explain_images")
+
+    def row(name: str, random: float, brightness: float, edges: float) -> dict[str, Any]:
+        differences = {"random": random, "brightness": brightness, "edges": edges}
+        beyond = {f"beyond {other}": [value, 0.01] for other, value in differences.items()}
+        losses = [[0.5, 0.01], [0.6, 0.01]]
+        return {"map": name, "seconds": 1.0, "judge": losses, "second judge": losses, **beyond}
+
+    rows = [row("evidence", 0.3, 0.021, 0.1), row("judge", 0.3, 0.019, 0.1), row("information", 0.01, 0.1, 0.1)]
+    text = explain.conclusion([*rows, row("brightness", 0.5, 0.5, 0.5)])
+    assert "brightness and edges (two standard errors): evidence;" in text
+    assert "not than both plain maps: Grad-CAM of the judge;" in text and text.endswith("random: information.")
+    facts: dict[str, Any] = {"title": "t", "machine": "m", "threads": 1, "date": "d", "versions": {}, "command": "c"}
+    facts |= {"seed": 0, "count": 9, "draws": 2, "random": 3, "judges": [0.99, 0.98], "rows": rows}
+    assert sum(line.startswith("| ") for line in explain.written(facts)) == 4
+
+
+def test_losses_are_held_to_every_judge(module: Any) -> None:
+    """A map's loss, its error and its difference from another, by hand."""
+    explain = module("explain_images")
+    losses = explain.Losses({name: np.zeros((2, 3, 2)) for name in ("evidence", "random", "brightness", "edges")})
+    losses.of["evidence"][1] = [[0.1, 0.3], [0.2, 0.4], [0.3, 0.5]]
+    found = explain.rows_of(losses)[0]
+    error = 0.1 / np.sqrt(3)
+    assert found["second judge"] == [[0.2, pytest.approx(error, abs=1e-5)], [0.4, pytest.approx(error, abs=1e-5)]]
+    assert found["judge"][0] == [0.0, 0.0] and found["beyond random"] == [0.3, pytest.approx(error, abs=1e-5)]
