@@ -257,3 +257,26 @@ def test_what_cannot_be_exported_is_known_before_anything_is_written(make_model,
     with pytest.raises(UsageError, match=r"unknown format 'difusers' \(did you mean 'diffusers'\?\)"):
         export_model(make_model("edm", "edm"), tmp_path / "out", format="difusers")
     assert list(Path(tmp_path).iterdir()) == []
+
+
+def test_prompts_go_along(captioned_run, tmp_path):
+    """The network is diffusers' own class, and the pipeline understands the same prompts with and without guidance."""
+    from diffusers import DiffusionPipeline, UNet2DConditionModel
+
+    model = load(captioned_run, device="cpu")
+    out = tmp_path / "exported"
+    assert export_model(model, out).max_difference <= 1
+    assert UNet2DConditionModel.from_pretrained(out / "unet").config.encoder_hid_dim == 10 + 7
+    pipe = DiffusionPipeline.from_pretrained(
+        str(out), custom_pipeline=str(out), trust_remote_code=True, low_cpu_mem_usage=False
+    )
+    pipe.set_progress_bar_config(disable=True)
+    prompts = ["a red square on the right", "Blue!"]
+    for scale in (1.0, 3.0):
+        theirs = pipe(batch_size=4, prompt=prompts, seed=5, guidance_scale=scale, output_type="uint8").images
+        ours = model.sample(4, prompts=prompts, seed=5, guidance_scale=scale)
+        assert np.abs(np.asarray(theirs).astype(int) - ours).max() <= 1
+    with pytest.raises(ValueError, match="unknown word 'purple'"):
+        pipe(prompt="purple")
+    with pytest.raises(ValueError, match="give one of them"):
+        pipe(prompt="red", class_labels=0)

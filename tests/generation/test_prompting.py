@@ -16,6 +16,7 @@ from synthgen.generation.merge import merge_samples
 from synthgen.generation.model import Model, load
 from synthgen.generation.plan import plan_from_dict, plan_samples
 from synthgen.generation.verify import verify_samples
+from synthgen.runs import resolve_run
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -124,7 +125,7 @@ def test_what_cannot_be_told(model: Model, tiny_run: Path) -> None:
 
 
 def altered(run: Path, target: Path, **changes: Any) -> Path:
-    header, tensors = load_checkpoint(next((run / "checkpoints").glob("model-*")))
+    header, tensors = load_checkpoint(resolve_run(str(run)))
     header = {key: value for key, value in header.items() if key != "sha256"}
     save_checkpoint(target, tensors, {**header, **changes})
     return target
@@ -171,7 +172,7 @@ def test_captions_in_a_header_may_be_anything(captioned_run: Path, tmp_path: Pat
 
 
 def test_a_weaker_copy_is_told_the_same(model: Model, captioned_run: Path, tmp_path: Path) -> None:
-    header, tensors = load_checkpoint(next((captioned_run / "checkpoints").glob("model-*")))
+    header, tensors = load_checkpoint(resolve_run(str(captioned_run)))
     weights = {name: tensor * 0.99 for name, tensor in tensors.items()}
     save_checkpoint(tmp_path / "weak.safetensors", weights, {k: v for k, v in header.items() if k != "sha256"})
     made = model.sample(2, prompts=COMPOSED, autoguidance=tmp_path / "weak.safetensors", guidance_scale=2.0)

@@ -258,3 +258,21 @@ def test_quality_is_a_setting_of_the_sampler_card(ask: Ask, tiny_run: Path, tmp_
     assert [base64.b64decode(one) for one in answer.json()["images"]] == [png_bytes(image) for image in images]
     both = asker(model)("POST", "/generate", json={"quality": "best", "steps": 3})
     assert both.status_code == 422 and "whole setting" in both.json()["detail"]
+
+
+def test_prompts(captioned_run: Path, ask: Ask) -> None:
+    model = synthgen.load(captioned_run)
+    told = asker(model, max_count=100)
+    answer = told("POST", "/generate", json={"count": 2, "prompts": ["A red square!", "blue"], "seed": 3})
+    assert answer.status_code == 200 and answer.json()["labels"] == ["a red square", "blue"]
+    expected = model.sample(2, prompts=["a red square", "blue"], seed=3)
+    assert answer.json()["images"] == [base64.b64encode(png_bytes(image)).decode() for image in expected]
+    for body, part in (
+        ({"prompts": "purple"}, "does not know the word 'purple'"),
+        ({"prompts": "red", "labels": 0}, "labels and prompts both"),
+        ({"prompts": []}, "prompts"),
+    ):
+        refused = told("POST", "/generate", json=body)
+        assert refused.status_code == 422 and part in refused.text
+    other = ask("POST", "/generate", json={"prompts": "red"})
+    assert other.status_code == 422 and "did not learn from captions" in other.text
