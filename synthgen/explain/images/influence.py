@@ -184,7 +184,12 @@ def kernel(base: np.ndarray, ridge: float = RIDGE) -> Callable[[np.ndarray], np.
     plain = rows @ rows.T
     inverse = np.linalg.inv(plain + ridge * np.trace(plain) / len(plain) * np.eye(len(plain)))
     own = np.maximum((plain * inverse).sum(axis=1), 1e-12)
-    return lambda asked: np.asarray((asked - mean) @ rows.T @ inverse / own)
+
+    def weigh(asked: np.ndarray) -> np.ndarray:
+        found: np.ndarray = (asked - mean) @ rows.T @ inverse / own
+        return found
+
+    return weigh
 
 
 def altered(images: np.ndarray) -> np.ndarray:
@@ -193,7 +198,7 @@ def altered(images: np.ndarray) -> np.ndarray:
     width = images.shape[2]
     moved = images[:, :, np.maximum(np.arange(width) - width // 28, 0)].astype(np.float64)
     low = moved.min(axis=(1, 2), keepdims=True)
-    return np.rint(low + 0.9 * (moved - low)).astype(np.uint8)
+    return np.asarray(np.rint(low + 0.9 * (moved - low)).astype(np.uint8))
 
 
 def sketches(probe: Probe, x0: np.ndarray, labels: np.ndarray | None) -> Iterator[np.ndarray]:

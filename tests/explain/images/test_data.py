@@ -13,14 +13,17 @@ from synthgen.diffusion.denoiser import Denoiser
 from synthgen.downstream.classifier import ClassifierRecipe
 from synthgen.errors import StoppedError
 from synthgen.evaluation.domain import WEIGHTS, extractor_from_file
-from synthgen.explain.images import augmentation, influence
+from synthgen.explain.images import augmentation, influence, page_data
 from synthgen.explain.images.augmentation import augmented
 from synthgen.explain.images.context import Context
 from synthgen.explain.images.features import image_features
 from synthgen.explain.images.giveaway import drawn_like, told_apart
 from synthgen.explain.images.probe import Probe
+from synthgen.explain.images.run import Explanation, Request
 from synthgen.explain.images.sources import Real, encoded
+from synthgen.explain.images.summary import augmentation_part, detector_part, influence_part
 from synthgen.generation.model import Model, load
+from synthgen.html import escape
 from tests.conftest import two_corners
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -106,6 +109,10 @@ def test_a_copy_of_a_training_image_is_found_and_flagged_and_new_ones_are_not(mo
     assert found.sentence.startswith("2 of 4 images owe more to one training image than chance explains")
     assert found.works and f"{found.found} had their original on top" in found.sentence
     assert (found.compared, found.whole, found.held_out) == (120, 120, 80)
+    whole = Explanation(context, Request(), influence=found)
+    part, piece = influence_part(whole), page_data.influence_piece(whole)
+    assert [image["flagged"] for image in part["images"]] == found.flagged.tolist() and part["experimental"]
+    assert piece.count("<img ") == 4 * 6 and piece.count("too much of one") == 2
 
 
 def test_altered_copies_are_moved_and_dimmed() -> None:
@@ -148,6 +155,10 @@ def test_a_planted_flaw_gives_images_away_and_none_does_not() -> None:
     assert {"upright over level edges", "mean edge", "share of fine detail"} & set(found.detection.found)
     place, chance, why = found.worst(1)[0]
     assert place >= 55 and chance > 0.5 and why
+    whole = Explanation(None, Request(), giveaway=found)  # type: ignore[arg-type]
+    part, piece = detector_part(whole), page_data.detector_piece(whole)
+    assert set(part["found"]) == set(found.detection.found) and part["images_of_each_side"] == 55
+    assert found.detection.found[0] in piece and piece.count("<img ") == 2 * 8 + 6
     real, fake = found.ends(found.detection.names.index("upright over level edges"), 3)
     assert (real < 55).all() and (fake >= 55).all()
 
@@ -176,6 +187,10 @@ def test_what_augmentation_changes_is_shared_out(model: Model, monkeypatch: pyte
     assert (np.diff(gains) <= 0).all()
     assert found.gap < 1e-6 and found.moved > 0 and found.chance > 0
     assert "held-out images right" in found.sentence
+    whole = Explanation(context, Request(), change=found)
+    part, piece = augmentation_part(whole), page_data.augmentation_piece(whole)
+    assert [one["class_name"] for one in part["shown"]] == list(found.names) and part["real_images"] == 24
+    assert piece.count("<img ") == 8 * 4 and escape(found.sentence) in piece
     stopped = asked(model, held.images[:2], held.labels[:2], train, held)
     stopped.should_stop = lambda: True
     with pytest.raises(StoppedError):
