@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 REAL, TIMES = 500, 4
 """Real images that the classifiers learn from, and how many synthetic ones beside each."""
 
-RECIPE = ClassifierRecipe(steps=250, batch_size=64)
+RECIPE = ClassifierRecipe(steps=150, batch_size=64)
 """The same number of steps for both."""
 
 SEEDS = 2
