@@ -206,3 +206,9 @@ def test_a_number_is_not_written_across_the_reference_line() -> None:
     line = next(float(one.get("x1", 0)) for one in svg.iter() if one.get("class") == "reference")
     written = next(one for one in svg.iter() if one.text == "9.31")
     assert float(written.get("x", 0)) > line
+
+
+def test_a_long_path_in_the_lead_is_broken_and_does_not_widen_the_page() -> None:
+    text = page("Title", [], lead="samples of /a/very/long/path/without/spaces/" + "x" * 200)
+    rule = re.search(r"\.lead\{([^}]*)\}", text)
+    assert rule is not None and "overflow-wrap:anywhere" in rule[1]

@@ -18,7 +18,7 @@ h1{font-size:1.75rem;line-height:1.2;margin:0 0 .35rem;letter-spacing:-.01em;ove
 h2{font-size:1.2rem;margin:0 0 .7rem;overflow-wrap:anywhere}
 h3{font-size:1rem;margin:1.2rem 0 .4rem}
 p{margin:.5rem 0;max-width:72ch}
-.lead{color:var(--soft);font-size:1.03rem;margin:0 0 1rem}
+.lead{overflow-wrap:anywhere;color:var(--soft);font-size:1.03rem;margin:0 0 1rem}
 nav{display:flex;flex-wrap:wrap;gap:6px 16px;font-size:.9rem;margin-bottom:18px}
 a{color:var(--c0);text-underline-offset:.2em}
 section{background:var(--panel);border:1px solid var(--line);border-radius:10px;padding:20px 22px;
