@@ -51,7 +51,8 @@ class Trainer:
         half_life = getattr(settings, "ema_short_half_life", None)
         self.short = None if half_life is None else WeightAverage(self.denoiser, half_life)
         if getattr(settings, "compile", "never") == "always":
-            compile_in_place(self.denoiser.network, device)
+            network: Any = self.denoiser.network
+            compile_in_place(network, device)
         self._loss = self.world.wrap(_Loss(subject))
         for average in self.averages:
             average.follow(self.denoiser)
