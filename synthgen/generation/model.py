@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,20 +12,20 @@ import numpy as np
 import torch
 
 from synthgen import devices
-from synthgen.checkpoints import Header, Tensors, load_checkpoint
+from synthgen.checkpoints import Header
 from synthgen.config.schema import Config
 from synthgen.data.captions import Vocabulary
 from synthgen.data.dataset import ImageCodec
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.timesteps import sampling_levels
-from synthgen.errors import StoppedError, SynthgenError, UsageError, nearest
+from synthgen.errors import StoppedError, UsageError, nearest
 from synthgen.generation.building import build_denoiser, recipe_of_quality, recipe_with
 from synthgen.generation.engine import Engine, Recipe
 from synthgen.generation.guiding import weaker_copy
 from synthgen.generation.headers import check_weights, parse_header
+from synthgen.generation.newest import newest_good
 from synthgen.generation.prompting import told
 from synthgen.reporting import NullReporter, Reporter
-from synthgen.runs import list_checkpoints, resolve_run
 from synthgen.stopping import ShouldStop, never_stop
 
 if TYPE_CHECKING:
@@ -302,7 +301,7 @@ def load(
         device: auto, cpu, cuda, cuda:N, mps.
     Raises: UsageError when it is not there, SynthgenError when it is damaged or of another kind.
     """
-    path, header, tensors = _newest_good(run, reporter)
+    path, header, tensors = newest_good(run, reporter)
     place = devices.pick_device(device)
     devices.keep_freed_memory()
     if header.get("modality") == "tables":
@@ -327,23 +326,3 @@ def load_image_model(run: str | Path, *, device: str = "auto", reporter: Reporte
     if not isinstance(model, Model):
         raise UsageError(f"{run} is a model of {model.header['modality']}; a model of images is needed here")
     return model
-
-
-def _newest_good(run: str | Path, reporter: Reporter | None) -> tuple[Path, Header, Tensors]:
-    """The checkpoint that RUN means; of a run folder, the newest one that is whole."""
-    path = resolve_run(run)
-    candidates = [path]
-    if not (Path(run).is_file()):
-        candidates += [older for older in list_checkpoints(path.parent.parent) if older != path]
-    for candidate in candidates[:-1]:
-        try:
-            return candidate, *load_checkpoint(candidate)
-        except SynthgenError as error:  # noqa: PERF203 - each file is tried in turn
-            if isinstance(error, UsageError):
-                raise
-            message = f"{error.message}; using the checkpoint before it"
-            if reporter is None:
-                warnings.warn(message, stacklevel=3)
-            else:
-                reporter.warn(message)
-    return candidates[-1], *load_checkpoint(candidates[-1])

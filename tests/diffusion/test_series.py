@@ -9,21 +9,7 @@ import torch
 
 from synthgen.config.series import SeriesConfig
 from synthgen.diffusion.series import SeriesDenoiser, build_series_denoiser
-
-
-class Part(NamedTuple):
-    name: str
-    role: str
-    start: int
-    stop: int
-    missing: int | None = None
-    group: int = 0
-
-
-class Codec(NamedTuple):
-    window: int
-    parts: tuple[Part, ...]
-
+from tests.diffusion.series_parts import Codec, Part
 
 PARTS = (
     Part("load", "channel", 0, 1, missing=1),

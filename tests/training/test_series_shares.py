@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pytest
 import torch
 
@@ -11,21 +9,7 @@ from synthgen.config.series import SeriesConfig
 from synthgen.diffusion.series import SeriesDenoiser, build_series_denoiser
 from synthgen.models.series_known import KnownNumbers
 from synthgen.training.series_shares import measure_shares
-
-
-class Part(NamedTuple):
-    name: str
-    role: str
-    start: int
-    stop: int
-    missing: int | None = None
-    group: int = 0
-
-
-class Codec(NamedTuple):
-    window: int
-    parts: tuple[Part, ...]
-
+from tests.diffusion.series_parts import Codec, Part
 
 PARTS = (
     Part("load", "channel", 0, 1),

@@ -60,16 +60,7 @@ class Giveaway:
     @property
     def sentence(self) -> str:
         """The finding in words."""
-        one = self.detection
-        area = f"{one.auc:.3f} (95 % {one.interval[0]:.3f} to {one.interval[1]:.3f}; 0.5 is guessing)"
-        limit = f"at p <= {LEVEL:g}, counted that {len(one.names)} properties were looked at"
-        if one.found:
-            more = len(one.found) - 3
-            listed = ", ".join(one.found[:3]) + (f" and {more} more" if more > 0 else "")
-            return f"What gives the images away: {listed} ({limit}); the forest's AUC is {area}."
-        if one.auc_p <= LEVEL:
-            return f"The forest tells the images apart, AUC {area}, but no single property gives them away ({limit})."
-        return f"No better than chance: nothing gives the images away ({limit}); the forest's AUC is {area}."
+        return self.detection.of_properties("images", "What gives the images away: {listed}")
 
     def ends(self, place: int, most: int) -> tuple[np.ndarray, np.ndarray]:
         """(places of real images, of synthetic ones) whose property number `place` is most typical of their side."""

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synthgen.explain.charts import detection_chart
 from synthgen.explain.images import augmentation, giveaway, neighbours
 from synthgen.explain.images.page_maps import MOST_IMAGES
 from synthgen.explain.images.page_steps import small
 from synthgen.explain.images.sources import decoded
 from synthgen.explain.pictures import signed_colors
-from synthgen.html import Markup, bar_chart, details, escape, figure, group, notice, paragraph, picture, table
+from synthgen.html import Markup, details, escape, figure, group, notice, paragraph, picture, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,13 +96,7 @@ def detector_piece(found: Explanation) -> Markup:
     assert one is not None
     detection = one.detection
     order = np.argsort(-detection.scores, kind="stable")[:_MOST_BARS]
-    chart = bar_chart(
-        [detection.names[place] for place in order],
-        [round(100.0 * float(detection.scores[place]), 2) for place in order],
-        marks=[100.0 * float(detection.chance[place]) for place in order],
-        unit=" pp",
-        title="how far each property moves the verdict towards the truth",
-    )
+    chart = detection_chart(detection, "property", _MOST_BARS)
     sides = [one.values[~one.synthetic], one.values[one.synthetic]]
     rows = [
         [

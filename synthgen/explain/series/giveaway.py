@@ -50,17 +50,8 @@ class Giveaway:
     @property
     def sentence(self) -> str:
         """The finding in words."""
-        one = self.detection
-        area = f"{one.auc:.3f} (95 % {one.interval[0]:.3f} to {one.interval[1]:.3f}; 0.5 is guessing)"
-        limit = f"at p <= {LEVEL:g}, counted that {len(one.names)} properties were looked at"
-        if one.found:
-            more = len(one.found) - 3
-            listed = ", ".join(one.found[:3]) + (f" and {more} more" if more > 0 else "")
-            gives = "gives" if len(one.found) == 1 else "give"
-            return f"{listed} {gives} the windows away ({limit}); the forest's AUC is {area}."
-        if one.auc_p <= LEVEL:
-            return f"The forest tells the windows apart, AUC {area}, but no single property gives them away ({limit})."
-        return f"No better than chance: nothing gives the windows away ({limit}); the forest's AUC is {area}."
+        gives = "gives" if len(self.detection.found) == 1 else "give"
+        return self.detection.of_properties("windows", f"{{listed}} {gives} the windows away")
 
     def by_part(self) -> dict[str, dict[str, float]]:
         """How far properties of each channel, and of each span of steps, move the judgement towards the truth, in

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synthgen import __version__
+from synthgen.explain.charts import detection_chart
 from synthgen.explain.series import giveaway, neighbours
 from synthgen.explain.series.drawing import STYLE, strip
 from synthgen.explain.series.maps import Map
@@ -15,7 +16,6 @@ from synthgen.explain.series.page_steps import attention_piece, trajectory_piece
 from synthgen.explain.series.probe import levels
 from synthgen.html import (
     Markup,
-    bar_chart,
     command,
     details,
     escape,
@@ -214,13 +214,7 @@ def _detector(found: SeriesExplanation) -> Markup:
     assert one is not None
     detection = one.detection
     order = np.argsort(-detection.scores, kind="stable")[:_MOST_BARS]
-    chart = bar_chart(
-        [detection.names[place] for place in order],
-        [round(100.0 * float(detection.scores[place]), 2) for place in order],
-        marks=[100.0 * float(detection.chance[place]) for place in order],
-        unit=" pp",
-        title="how far each property moves the verdict towards the truth",
-    )
+    chart = detection_chart(detection, "property", _MOST_BARS)
     rows = [
         [
             detection.names[place],

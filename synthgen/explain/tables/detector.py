@@ -59,6 +59,21 @@ class Detection:
         order = np.argsort(-self.scores, kind="stable")
         return tuple(self.names[column] for column in order if self.p[column] <= LEVEL)
 
+    def of_properties(self, things: str, lead: str) -> str:
+        """The finding in words where the columns are properties of images or windows.
+
+        things: what they are of, in the plural. lead: how it begins where some are found, with {listed} for the first.
+        """
+        area = f"{self.auc:.3f} (95 % {self.interval[0]:.3f} to {self.interval[1]:.3f}; 0.5 is guessing)"
+        limit = f"at p <= {LEVEL:g}, counted that {len(self.names)} properties were looked at"
+        if self.found:
+            more = len(self.found) - 3
+            listed = ", ".join(self.found[:3]) + (f" and {more} more" if more > 0 else "")
+            return f"{lead.format(listed=listed)} ({limit}); the forest's AUC is {area}."
+        if self.auc_p <= LEVEL:
+            return f"The forest tells the {things} apart, AUC {area}, but no single property gives them away ({limit})."
+        return f"No better than chance: nothing gives the {things} away ({limit}); the forest's AUC is {area}."
+
     @property
     def sentence(self) -> str:
         """The finding in words."""

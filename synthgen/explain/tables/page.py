@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synthgen import __version__
+from synthgen.explain.charts import detection_chart
 from synthgen.explain.tables import audit, detector, likelihood, masking, neighbours
 from synthgen.explain.tables.cells import STYLE, cell_table, signed_bars
 from synthgen.explain.tables.summary import worst_rows
@@ -80,14 +81,7 @@ def _short(found: TableExplanation) -> list[Markup]:
 def _detector(found: TableExplanation) -> Markup:
     one = found.detection
     assert one is not None
-    order = np.argsort(-one.scores, kind="stable")[:MOST_BARS]
-    chart = bar_chart(
-        [one.names[place] for place in order],
-        [round(100.0 * float(one.scores[place]), 2) for place in order],
-        marks=[100.0 * float(one.chance[place]) for place in order],
-        unit=" pp",
-        title="how far each column moves the verdict towards the truth",
-    )
+    chart = detection_chart(one, "column", MOST_BARS)
     rows = [
         [one.names[place], f"{100 * one.scores[place]:+.2f}", f"{100 * one.chance[place]:+.2f}", f"{one.p[place]:.3f}"]
         for place in np.argsort(-one.scores, kind="stable")
