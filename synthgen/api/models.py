@@ -39,6 +39,7 @@ def train(
     steps: int | None = None,
     epochs: float | None = None,
     settings: dict[str, Any] | None = None,
+    start: str | Path | Model | None = None,
     distill: str | Path | Model | None = None,
     device: str = "auto",
     resume: bool = False,
@@ -54,6 +55,7 @@ def train(
             settings such as `data.window` say so) or an array (N, L, C) of series.
         budget, steps, epochs: how long; at most one of them. settings: dotted keys and values, such as
             `{"training.batch_size": 128}`.
+        start: a model of images whose weights the run starts from: `train --from`.
         distill: a model of images to tune, with its own data, so that one or two steps of its sampler are enough.
     Raises: UsageError for a request that cannot work, SynthgenError when training fails.
     """
@@ -70,9 +72,12 @@ def train(
     source = type(data).__name__ if in_memory else None if data is None else str(data)
     flags = {"data.source": source, **(settings or {}), **lengths}
     folder = None if out is None else Path(out)
-    teacher = None if distill is None else distill.path if isinstance(distill, Model) else resolve_run(distill)
+    begin, teacher = (
+        None if named is None else named.path if isinstance(named, Model) else resolve_run(named)
+        for named in (start, distill)
+    )
     name, chosen = choose_settings(
-        what, config=config, flags=flags, resumed=folder if resume else None, distill=teacher
+        what, config=config, flags=flags, resumed=folder if resume else None, distill=teacher, start=begin
     )
     result = train_core(
         chosen,
@@ -81,7 +86,7 @@ def train(
         force=force,
         device=device,
         data=_loaded(data, chosen) if in_memory else None,
-        teacher=teacher,
+        origin=teacher or begin,
         reporter=reporter,
     )
     return load(result.checkpoint, device=device)

@@ -68,6 +68,9 @@ def train(
         str | None,
         typer.Option("--data", metavar="SOURCE", help="Data to learn: a name, a folder, .npz, IDX, CSV, Parquet."),
     ] = None,
+    from_: Annotated[
+        str | None, typer.Option("--from", metavar="RUN", help="Start from the weights of this model of images.")
+    ] = None,
     distill: Annotated[
         str | None, typer.Option("--distill", metavar="RUN", help="Tune this model to need one or two steps only.")
     ] = None,
@@ -131,9 +134,16 @@ def train(
         from synthgen.training.choosing import choose_settings
 
         name, settings = choose_settings(
-            what, config=config, overrides=set_ or (), flags=flags, resumed=out if resume else None, distill=distill
+            what,
+            config=config,
+            overrides=set_ or (),
+            flags=flags,
+            resumed=out if resume else None,
+            distill=distill,
+            start=from_,
         )
-        teacher = None if distill is None else resolve_run(distill)
+        named = distill or from_
+        origin = None if named is None else resolve_run(named)
         run = out or Path("runs") / name
         if speaks:
             check_output(run, force=force, resume=resume)
@@ -146,7 +156,7 @@ def train(
         with stoppable(resume_command()) as stop:
             found = load_data(settings, console.reporter if speaks else None, stop)
             if dry_run:
-                _show_plan(console, run, settings, found, device, launch, teacher)
+                _show_plan(console, run, settings, found, device, launch, origin)
                 return
             with together(launch, settings, device, console.reporter) as world:
                 result = train_core(
@@ -159,7 +169,7 @@ def train(
                     reporter=console.reporter,
                     should_stop=stop,
                     world=world,
-                    teacher=teacher,
+                    origin=origin,
                 )
         if speaks:
             _show_result(console, result, f"synthgen sample {shlex.quote(str(run))} {_wish(settings, found)}")
@@ -182,7 +192,7 @@ def _show_plan(
     data: AnyData,
     device: str,
     launch: Launch | None,
-    teacher: Path | None,
+    origin: Path | None,
 ) -> None:
     """What --dry-run prints; building the network checks that it fits the data."""
     from synthgen.training.run import describe_plan
@@ -190,7 +200,7 @@ def _show_plan(
 
     if launch is not None:
         device = check_together(launch, settings, device)
-    plan = describe_plan(settings, data, device, teacher)
+    plan = describe_plan(settings, data, device, origin)
     if launch is not None:
         plan |= {"processes": launch.size, "strategy": launch.strategy}
     if launch is not None and not launch.main:

@@ -167,6 +167,13 @@ class TrainingConfig(Section):
 NoiseLevel = Annotated[float, Field(gt=0, le=1e6)]
 
 
+class StartConfig(Section):
+    """The trained model whose weights a run starts from: fine-tuning."""
+
+    model: str = Field("", description="the run that the weights start from")
+    sha256: str = Field("", description="which checkpoint of it that was")
+
+
 class DistillConfig(Section):
     """Tuning of a trained model into a consistency model, which needs one or two steps (Geng et al. 2024)."""
 
@@ -245,6 +252,7 @@ class Config(Section):
     diffusion: DiffusionConfig = Field(DiffusionConfig(), description="the noise process")
     training: TrainingConfig = Field(TrainingConfig(), description="how long and how to optimise")
     sampling: SamplingConfig = Field(SamplingConfig(), description="how samples are drawn")
+    start: StartConfig | None = Field(None, description="of a model made by `train --from`: what it started as")
     distill: DistillConfig | None = Field(None, description="of a model made by `train --distill`: how it was tuned")
 
     @model_validator(mode="after")

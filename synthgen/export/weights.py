@@ -55,8 +55,9 @@ def without_places(header: Header) -> Header:
     """The header without the places of data on the machine that trained: names of files and folders stay."""
     config = {**header["config"], "data": {**header["config"]["data"]}}
     config["data"]["source"] = _name(config["data"].get("source"))
-    if isinstance(config.get("distill"), dict):
-        config["distill"] = {**config["distill"], "teacher": _name(config["distill"].get("teacher"))}
+    for section, key in (("distill", "teacher"), ("start", "model")):
+        if isinstance(config.get(section), dict):
+            config[section] = {**config[section], key: _name(config[section].get(key))}
     return {**header, "config": config, "data": {**header["data"], "name": _name(header["data"]["name"])}}
 
 

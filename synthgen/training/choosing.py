@@ -13,6 +13,7 @@ from synthgen.data.series.sources import is_series
 from synthgen.data.tables.sources import is_table
 from synthgen.errors import UsageError, nearest
 from synthgen.training.distill_settings import distilled_settings
+from synthgen.training.origins import start_flags
 
 GENERIC = {"images": "images", "tables": "table", "series": "series"}
 """The preset under data that has none of its own, by modality."""
@@ -40,6 +41,7 @@ def choose_settings(
     flags: Mapping[str, object] | None = None,
     resumed: Path | None = None,
     distill: str | Path | None = None,
+    start: str | Path | None = None,
 ) -> Choice:
     """Settle what to train.
 
@@ -48,7 +50,7 @@ def choose_settings(
         config: a preset's name or a config file. overrides: `key=value` texts.
         flags: dotted keys and values that win over all; None means not given.
         resumed: the run folder to go on with, whose config is taken when nothing else is named.
-        distill: the run to distil, which brings data and network.
+        distill: the run to distil, which brings data and network. start: the run whose weights this one starts from.
     Raises: UsageError for what is unknown, contradictory or missing.
     """
     flags = dict(flags or {})
@@ -57,6 +59,8 @@ def choose_settings(
     if what and config:
         raise UsageError(f"WHAT is '{what}' and --config is {config}: give one of them")
     if distill is not None:
+        if start is not None:
+            raise UsageError("--from and --distill both say what to start from: give one of them")
         if what or config:
             raise UsageError(
                 f"{what or config} and --distill both say what to train",
@@ -78,7 +82,10 @@ def choose_settings(
     elif source is None:
         raise UsageError("nothing to train on", "give a preset (`synthgen train mnist`), --config FILE or --data DIR")
     stem = Path(str(data)).name if data else Path(str(source)).stem
-    return Choice(stem.split(".")[0] or "run", load_config(source, overrides, flags))
+    if start is not None:
+        flags |= start_flags(start)
+    chosen = load_config(source, overrides, flags)
+    return Choice(stem.split(".")[0] or "run", chosen)
 
 
 def _check_data(what: str) -> None:

@@ -13,7 +13,8 @@ from synthgen.config.loading import load_config
 from synthgen.config.modalities import parse_config
 from synthgen.config.schema import Config, DistillConfig, SamplingConfig, TrainingConfig
 from synthgen.errors import UsageError
-from synthgen.runs import peek, resolve_run
+from synthgen.runs import resolve_run
+from synthgen.training.origins import header_of, name_of
 
 TRAINING = TrainingConfig(batch_size=64, learning_rate=1e-3)
 """How a distillation is optimised unless told otherwise."""
@@ -35,8 +36,7 @@ def distilled_settings(
     run to resume that came from another checkpoint.
     """
     path = resolve_run(teacher)
-    name = _name_of(path)
-    header = _header(path)
+    name, header = name_of(path), header_of(path)
     theirs = parse_config(header["config"])
     if not isinstance(theirs, Config):
         raise UsageError(f"{path} is a model of {theirs.modality}; only models of images can be distilled")
@@ -74,21 +74,6 @@ def distilled_settings(
             "with --distill, change settings of training, distill and sampling only",
         )
     return f"{name}-distilled", config
-
-
-def _name_of(path: Path) -> str:
-    """What people call a checkpoint: its run folder, or the file itself where there is none."""
-    return path.parent.parent.name if path.parent.name == "checkpoints" else path.stem
-
-
-def _header(path: Path) -> dict[str, Any]:
-    """The header of a model, not verified yet: loading its weights does that."""
-    header = peek(path)[0]
-    if header.get("kind") == "model" and isinstance(header.get("config"), dict):
-        return header
-    from synthgen.checkpoints import load_checkpoint  # which says what is wrong with it
-
-    return load_checkpoint(path)[0]
 
 
 def _check_process(path: Path, config: Config) -> None:

@@ -27,6 +27,7 @@ from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 from synthgen.training.batches import Batch, Batches
 from synthgen.training.draws import draw
+from synthgen.training.starting import begin_from
 from synthgen.training.subject import Draws
 
 
@@ -106,7 +107,8 @@ class ImageSubject:
 
     unit = UNITS["images"]
 
-    def __init__(self, config: Config, data: ImageData, device: torch.device) -> None:
+    def __init__(self, config: Config, data: ImageData, device: torch.device, origin: Path | None = None) -> None:
+        """origin: the checkpoint that `config.start` names; None where a state of the run brings its weights."""
         self.config, self.device = config, device
         self.data, self.held_out = data.hold_out(config.data.validation)
         told = _conditioning(config, data)
@@ -117,6 +119,9 @@ class ImageSubject:
         deviation = sigma_data(data, self.codec)
         table = None if self.vocabulary is None else self.vocabulary.table(told, lenient=True)
         self._denoiser = build_denoiser(config, self.codec, len(told), deviation, device, table)
+        self._taken = None
+        if config.start is not None and origin is not None:
+            self._taken = begin_from(origin, config.start, self._denoiser.network)
         self.denoiser: nn.Module = self._denoiser
         self.facts: dict[str, Any] = {
             "name": data.name,
@@ -136,6 +141,8 @@ class ImageSubject:
         size = f"{height} x {width} x {channels}"
         kept = f", {len(self.held_out):,} held out" if self.held_out is not None else ""
         told: dict[str, Any] = {"data": f"{self.name}, {len(self):,} images of {size}{kept}"}
+        if self._taken is not None and self.config.start is not None:
+            told["starts from"] = f"{self.config.start.model}: {self._taken}"
         if self.vocabulary is None:
             return {**told, "classes": len(self.class_names)}
         known = f"{len(self.data.class_names):,} different, of {len(self.vocabulary.words):,} words"

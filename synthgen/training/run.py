@@ -62,7 +62,7 @@ def train(
     reporter: Reporter | None = None,
     should_stop: ShouldStop = never_stop,
     world: World | None = None,
-    teacher: Path | None = None,
+    origin: Path | None = None,
 ) -> TrainResult:
     """Train on `config.data` (or on `data`, already loaded) and leave a run folder at `out`.
 
@@ -71,7 +71,8 @@ def train(
         force: replace an existing run. device: auto, cpu, cuda, cuda:N, mps.
         should_stop: polled after every step; when it says so the run is saved and StoppedError raised.
         world: the processes that train together, each of which calls this; it then names the device.
-        teacher: the checkpoint that a distillation (`config.distill`) starts from.
+        origin: the checkpoint whose weights a distillation (`config.distill`) or a fine-tuning (`config.start`) starts
+            from.
     Raises: UsageError before anything is written; StoppedError; SynthgenError when too many steps in a row have a loss
         or gradient that is not finite.
     """
@@ -86,18 +87,20 @@ def train(
     config = settled(config, data)
     check_share(config, world.size)
     torch.manual_seed(config.training.seed)  # initial weights and dropout
-    if teacher is None and resume and _asks(config) and kept_teacher(out).is_file():
-        teacher = kept_teacher(out)
-    subject = build_subject(config, data, world.device, teacher)
+    if origin is None and resume and _asks(config) and kept_teacher(out).is_file():
+        origin = kept_teacher(out)
+    subject = build_subject(config, data, world.device, origin)
     trainer = Trainer(config, subject, world.device, world)
     horizon = horizon_of(config.training, len(subject), started)
     saver = Saver(out, config, subject)
     if resume:
         _restore(out, trainer, horizon, saver, reporter)
-    if teacher is None:
-        _check_teacher(config, trainer.step)
+    if origin is None:
+        _check_origin(config, trainer.step)
+    elif trainer.step == 0 and "starts from" in (told := subject.describe()):
+        reporter.info(f"starting from {told['starts from']}")
     if world.main:
-        kept = teacher.read_bytes() if teacher is not None and _asks(config) else None
+        kept = origin.read_bytes() if origin is not None and _asks(config) else None
         prepare_output(out, force=force, resume=resume)
         if kept is not None:
             atomic_write(kept_teacher(out), kept)
@@ -131,8 +134,14 @@ def _asks(config: AnyConfig) -> bool:
     return isinstance(config, Config) and config.distill is not None and config.distill.guided
 
 
-def _check_teacher(config: AnyConfig, step: int) -> None:
-    """Refuse a distillation that has neither a state to go on from nor the teacher that it starts from or asks."""
+def _check_origin(config: AnyConfig, step: int) -> None:
+    """Refuse a run that has neither a state to go on from nor the model that it starts from or asks."""
+    start = config.start if isinstance(config, Config) else None
+    if start is not None and step == 0:
+        raise UsageError(
+            f"this configuration starts from {start.model or 'a trained model'}, whose weights are not given",
+            "add --from RUN",
+        )
     distill = config.distill if isinstance(config, Config) else None
     if distill is not None and (step == 0 or distill.guided):
         raise UsageError(
@@ -151,13 +160,11 @@ def check_share(config: AnyConfig, processes: int) -> None:
         )
 
 
-def describe_plan(
-    config: AnyConfig, data: AnyData, device: str = "auto", teacher: Path | None = None
-) -> dict[str, Any]:
+def describe_plan(config: AnyConfig, data: AnyData, device: str = "auto", origin: Path | None = None) -> dict[str, Any]:
     """What a run would do, in a few plain facts; raises what `train` would raise before its first step."""
     place = devices.pick_device(device)
     config = settled(config, data)
-    subject = build_subject(config, data, place, teacher)
+    subject = build_subject(config, data, place, origin)
     denoiser: Any = subject.denoiser
     horizon = horizon_of(config.training, len(subject), 0.0)
     return {

@@ -54,19 +54,19 @@ def settled(config: AnyConfig, data: AnyData) -> AnyConfig:
     return config.for_rows(len(data))
 
 
-def build_subject(config: AnyConfig, data: AnyData, device: torch.device, teacher: Path | None = None) -> Subject:
+def build_subject(config: AnyConfig, data: AnyData, device: torch.device, origin: Path | None = None) -> Subject:
     """What learns `data`, freshly initialised on `device`. Raises UsageError when config and data do not fit.
 
-    teacher: the checkpoint whose weights a distillation starts from.
+    origin: the checkpoint whose weights a distillation or a fine-tuning starts from.
     """
     if isinstance(config, Config) and isinstance(data, ImageData):
         if config.distill is not None:
             from synthgen.training import distill
 
-            return distill.DistilledSubject(config, config.distill, data, device, teacher)
+            return distill.DistilledSubject(config, config.distill, data, device, origin)
         from synthgen.training import images
 
-        return images.ImageSubject(config, data, device)
+        return images.ImageSubject(config, data, device, origin)
     if isinstance(config, SeriesConfig):
         from synthgen.data.series.schema import SeriesData
         from synthgen.training import series

@@ -36,7 +36,7 @@ def settings(teacher: Path, *overrides: str, **flags: Any) -> Config:
 
 def distil(teacher: Path, out: Path, *overrides: str, **more: Any) -> Config:
     config = settings(teacher, *overrides)
-    train(config, out, device="cpu", teacher=resolve_run(teacher), **more)
+    train(config, out, device="cpu", origin=resolve_run(teacher), **more)
     return config
 
 
@@ -175,7 +175,7 @@ def test_other_data_than_the_teachers_is_refused(tiny_run: Path, tmp_path: Path)
     np.savez(tmp_path / "other.npz", **arrays)
     config = settings(tiny_run, data__source=str(tmp_path / "other.npz"))
     with pytest.raises(UsageError, match=r"trained on other images than those of .*other\.npz") as caught:
-        train(config, tmp_path / "new", device="cpu", teacher=resolve_run(tiny_run))
+        train(config, tmp_path / "new", device="cpu", origin=resolve_run(tiny_run))
     assert caught.value.hint == "name the same images with --data"
     assert not (tmp_path / "new").exists()
 
@@ -207,7 +207,7 @@ def test_another_checkpoint_than_before_is_refused(distilled: Path, tiny_run: Pa
     with pytest.raises(UsageError, match="distilled from another checkpoint"):
         distilled_settings(tmp_path / "later.safetensors", resumed=distilled)
     with pytest.raises(UsageError, match="is not the checkpoint"):
-        train(settings(tiny_run), tmp_path / "new", device="cpu", teacher=tmp_path / "later.safetensors")
+        train(settings(tiny_run), tmp_path / "new", device="cpu", origin=tmp_path / "later.safetensors")
 
 
 def test_models_that_cannot_be_distilled_are_refused(corners_npz: Path, tmp_path: Path) -> None:
