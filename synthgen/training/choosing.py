@@ -13,7 +13,7 @@ from synthgen.data.series.sources import is_series
 from synthgen.data.tables.sources import is_table
 from synthgen.errors import UsageError, nearest
 from synthgen.training.distill_settings import distilled_settings
-from synthgen.training.origins import start_flags
+from synthgen.training.origins import started_settings
 
 GENERIC = {"images": "images", "tables": "table", "series": "series"}
 """The preset under data that has none of its own, by modality."""
@@ -82,9 +82,10 @@ def choose_settings(
     elif source is None:
         raise UsageError("nothing to train on", "give a preset (`synthgen train mnist`), --config FILE or --data DIR")
     stem = Path(str(data)).name if data else Path(str(source)).stem
-    if start is not None:
-        flags |= start_flags(start)
-    chosen = load_config(source, overrides, flags)
+    if start is None:
+        chosen = load_config(source, overrides, flags)
+    else:
+        chosen = started_settings(start, source, overrides, flags)
     return Choice(stem.split(".")[0] or "run", chosen)
 
 

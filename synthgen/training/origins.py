@@ -5,11 +5,13 @@ Imports nothing heavy: settings are settled before torch is loaded.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from synthgen.config.modalities import parse_config
-from synthgen.config.schema import Config
+from synthgen.config.loading import load_config
+from synthgen.config.modalities import AnyConfig, parse_config
+from synthgen.config.schema import Config, StartConfig
 from synthgen.errors import UsageError
 from synthgen.runs import peek, resolve_run
 
@@ -29,14 +31,30 @@ def header_of(path: Path) -> dict[str, Any]:
     return load_checkpoint(path)[0]
 
 
-def start_flags(start: str | Path) -> dict[str, str]:
-    """The settings that say which checkpoint a run starts from. Raises UsageError for a model that is not of images."""
+def started_settings(
+    start: str | Path,
+    source: str | Path | None,
+    overrides: Sequence[str] = (),
+    flags: Mapping[str, object] | None = None,
+) -> AnyConfig:
+    """The settings of `source`, with network and noise process of the run `start`, whose weights are to be taken.
+
+    source, overrides, flags: as `load_config` takes them; the latter two may change the network again. A `source` that
+    started from this checkpoint before is taken as it is: that run is resumed.
+    Raises: UsageError for a model that is not of images, and for a source that is not either.
+    """
     path = resolve_run(start)
     header = header_of(path)
     theirs = parse_config(header["config"])
-    if not isinstance(theirs, Config):
-        raise UsageError(
-            f"{path} is a model of {theirs.modality}; only models of images can be started from",
-            "the columns of another table are not those that its weights know: leave out --from",
-        )
-    return {"start.model": name_of(path), "start.sha256": header["sha256"]}
+    base = load_config(source)
+    for config, place in ((theirs, path), (base, source)):
+        if not isinstance(config, Config):
+            raise UsageError(
+                f"{place} is for {config.modality}; only models of images can be started from a trained one",
+                "leave out --from",
+            )
+    assert isinstance(base, Config) and isinstance(theirs, Config)
+    origin = StartConfig(model=name_of(path), sha256=header["sha256"])
+    if base.start != origin:
+        base = base.model_copy(update={"model": theirs.model, "diffusion": theirs.diffusion, "start": origin})
+    return load_config(base, overrides, flags)
