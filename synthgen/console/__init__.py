@@ -182,7 +182,8 @@ class Console:
             if problem.place.excerpt:
                 self._stderr(paint(visible(problem.place.excerpt), "dim", colored))
         if not problems:
-            self._stderr(f"{label} {_wrapped(visible(error.message))}")
+            said = error.message.removeprefix("stopped ") if stopped else error.message  # the label says it already
+            self._stderr(f"{label} {_wrapped(visible(said))}")
         if error.hint:
             self._stderr(f"{paint('hint:', 'cyan', colored)} {visible(error.hint)}")
         if self.json and not self.reported:

@@ -22,7 +22,7 @@ def test_training_saves_and_says_how_to_go_on(corners_npz: Path, tmp_path: Path)
     arguments = ["train", str(corners_npz), "--steps", "100000", *words, "--out", "run"]
     code, out, err = interrupted(arguments, tmp_path, "training: 0/100,000", signal.SIGUSR1)
     assert (code, out) == (143, ""), err
-    assert "--resume" in err and "stopped at step" in err and "Traceback" not in err
+    assert "--resume" in err and "stopped: at step" in err and "Traceback" not in err
     header, _ = load_checkpoint(list_checkpoints(tmp_path / "run", "state")[0], kind="state")
     assert header["step"] >= 1
 
@@ -31,5 +31,5 @@ def test_evaluation_stops_while_it_samples(tiny_run: Path, corners_npz: Path, tm
     arguments = ["evaluate", "--real", str(corners_npz), "--fake", str(tiny_run), "--count", "100000", "--out", "e"]
     code, out, err = interrupted(arguments, tmp_path, "sampling: 0/100,000", signal.SIGUSR1)
     assert (code, out) == (143, ""), err
-    assert "stopped after" in err and "Traceback" not in err
+    assert "stopped: after" in err and "Traceback" not in err
     assert not (tmp_path / "e" / "evaluation.json").exists()

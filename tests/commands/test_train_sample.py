@@ -112,7 +112,7 @@ def test_interrupted_training_is_whole_and_resumes_to_the_same_weights(
     arguments = ["train", str(corners_npz), *steps, *SETTINGS, "--out", "cut"]
     code, out, err = interrupted(arguments, tmp_path, "training: 0/400", signal.SIGINT)
     assert (code, out) == (130, ""), err
-    assert "--resume" in err and "stopped at step" in err and "Traceback" not in err
+    assert "--resume" in err and "stopped: at step" in err and "Traceback" not in err
     for path in [*list_checkpoints(tmp_path / "cut"), *list_checkpoints(tmp_path / "cut", "state")]:
         load_checkpoint(path, kind="model" if path.name.startswith("step") else "state")
     assert cli(*arguments, "--resume").returncode == 0

@@ -124,6 +124,8 @@ def test_a_failure_speaks_on_stderr(capsys: Capture) -> None:
 def test_being_stopped_is_no_error(capsys: Capture) -> None:
     Console().failure(StoppedError("saved step 20", hint="synthgen train --resume"))
     assert capsys.readouterr().err == "stopped: saved step 20\nhint: synthgen train --resume\n"
+    Console().failure(StoppedError("stopped while measuring"))
+    assert capsys.readouterr().err == "stopped: while measuring\n"
 
 
 def test_a_failure_in_json_is_a_document_too(capsys: Capture) -> None:
