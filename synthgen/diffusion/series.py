@@ -25,6 +25,10 @@ from synthgen.models.series_known import KnownNumbers
 if TYPE_CHECKING:
     from synthgen.data.series.codec import Part, SeriesCodec
 
+_EXPECTED = 20.0
+"""A noise level that still hides what is drawn: what the network estimates there is what is to be expected from the known
+cells alone."""
+
 
 class SeriesDenoiser(nn.Module):
     """Windows by Gaussian diffusion; values have about unit scale.
@@ -179,12 +183,14 @@ class SeriesDenoiser(nn.Module):
         eta: float = 0.0,
         fresh: Callable[[int], torch.Tensor] | None = None,
         guidance_scale: float = 1.0,
+        spread: torch.Tensor | None = None,
         callback: Callback | None = None,
     ) -> torch.Tensor:
         """Windows from standard normal `noise`, float32 (B, L, D); known cells are exactly those of `given`.
 
         eta: share of fresh noise of ddim. fresh: draw number -> standard normal (B, L, D) for samplers that add noise.
-        callback: see `run_table`.
+        spread: float32 (B, L, D), how many times as far from what was to be expected unknown numbers come to lie; see
+        `synthgen.generation.series.spreading`. callback: see `run_table`.
         """
         levels = self.schedule.levels(steps)
         alphas, sigmas, times = (
@@ -192,9 +198,10 @@ class SeriesDenoiser(nn.Module):
             for part in (levels.alphas, levels.sigmas, levels.times)
         )
         right = self.right(known & valid[..., None])
+        expected: list[torch.Tensor] = []
 
         def denoise(x: torch.Tensor, level: int) -> torch.Tensor:
-            return self.denoise(
+            x0 = self.denoise(
                 x,
                 alphas[level],
                 sigmas[level],
@@ -205,12 +212,18 @@ class SeriesDenoiser(nn.Module):
                 guidance_scale=guidance_scale,
                 right=right,
             )
+            if spread is not None and not expected and sigmas[level] <= _EXPECTED * alphas[level]:
+                expected.append(x0)
+            return x0
 
         table = build_table(sampler, levels.alphas, levels.sigmas, eta=eta)
         x = noise * sigmas[0]
         if right:  # elsewhere nothing looks at known cells
             x = torch.where(known & valid[..., None], given + x, x)
-        return run_table(table, denoise, x, fresh or _none, callback=callback)
+        x = run_table(table, denoise, x, fresh or _none, callback=callback)
+        if spread is None or not expected:
+            return x
+        return torch.where(self.numbers & ~known & valid[..., None], torch.lerp(expected[0], x, spread), x)
 
 
 class _Given(nn.Module):

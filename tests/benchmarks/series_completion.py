@@ -11,7 +11,9 @@ part of each, the last fifth of its time, which no model saw:
 - forecast: `--known` of 24 steps are known, the others are drawn; beside the last value ("naive").
 - seams: windows of continuations of `--length` steps that lie across a seam, told by the discriminator from windows
   that were drawn whole, and both from real ones. Across: a seam in the middle, which is where the model drew a window
-  of its own; astride: a quarter later, between two of these, so that the model never saw their steps together.
+  of its own; astride: a quarter later, between two of these, so that the model never saw their steps together. These
+  windows come from few recordings, each with levels of its own, which tell them from windows that are all drawn anew:
+  "first" are as many windows across the first seam of a continuation, each of another one.
 
 Writes `--out`/series_completion.json and .md.
 """
@@ -220,6 +222,7 @@ def seams(model: SeriesModel, preset: str, sequences: int, length: int, seeds: i
     later = [place + WINDOW // 4 for place in places if place + WINDOW // 4 + WINDOW <= length]
     astride = np.concatenate([long[:, place : place + WINDOW] for place in later])
     whole = model.sample(len(across), seed=seed + 1)
+    first = model.sample(len(across), seed=seed + 2, length=WINDOW + hop)[:, hop:]
     values = values_of(part(model, preset, "train"))
     real = np.lib.stride_tricks.sliding_window_view(values, WINDOW, axis=0).transpose(0, 2, 1)
     real = real[np.random.default_rng(seed).choice(len(real), len(across), replace=False)]
@@ -236,6 +239,7 @@ def seams(model: SeriesModel, preset: str, sequences: int, length: int, seeds: i
     return {
         "windows": len(across), "sequences": sequences, "length": length,
         "across_vs_whole": score(across, whole), "across_vs_real": score(across, real),
+        "across_vs_astride": score(across, astride), "first_vs_whole": score(first, whole),
         "astride_vs_whole": score(astride, whole), "astride_vs_real": score(astride, real),
         "whole_vs_real": score(whole, real), "whole_vs_whole": score(whole[halves[::2]], whole[halves[1::2]]),
         "floor": expected_score(test_count(len(across), len(across))),
@@ -281,6 +285,8 @@ def tables(results: dict[str, Any]) -> str:
             for key, words in (
                 ("across_vs_whole", "across a seam against drawn whole"),
                 ("across_vs_real", "across a seam against real"),
+                ("across_vs_astride", "across a seam against astride, of the same recordings"),
+                ("first_vs_whole", "across the first seam, each of another recording, against drawn whole"),
                 ("astride_vs_whole", "astride of two drawn windows against drawn whole"),
                 ("astride_vs_real", "astride of two drawn windows against real"),
                 ("whole_vs_real", "drawn whole against real"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,7 @@ from synthgen.generation.series.packing import Packing
 from synthgen.generation.series.partial import extended, from_frame, read_partial
 from synthgen.generation.series.plan import SeriesCompletion, check_draws
 from synthgen.generation.series.requests import Made, lay_calendar, network_lengths
+from synthgen.generation.series.spreading import DRAWS, measure_spread
 from synthgen.reporting import Reporter
 
 if TYPE_CHECKING:
@@ -89,7 +91,9 @@ class KnownSeries:
             for part in model.codec.parts:
                 if part.role == "calendar":
                     self.known[..., part.start : part.stop] = False
-        self.described = SeriesCompletion(sha256, self.count, self.longest, draws, quantiles, allow_missing)
+        self.described = SeriesCompletion(sha256, self.count, self.longest, draws, quantiles, allow_missing, draws > 1)
+        self._spreads: dict[int, torch.Tensor | None] = {}
+        self._measuring = Lock()
 
     def _check_names(self) -> None:
         added = QUANTILE if self.quantiles else DRAW if self.draws > 1 else None
@@ -144,12 +148,11 @@ class KnownSeries:
         """Sequences that are computed together."""
         return max(1, self.runs(engine) // self.draws)
 
-    def canvas(self, runs: np.ndarray) -> tuple[Canvas, np.ndarray]:
-        """What is known of the sequences of these runs, beyond the end those of the last; and their first times."""
+    def canvas(self, owner: np.ndarray, draws: np.ndarray) -> tuple[Canvas, np.ndarray]:
+        """What is known of the sequences `owner`, for draws of these numbers, int64 (B,); and their first times."""
         codec = self.codec
-        owner = np.minimum(runs // self.draws, self.count - 1)
         size = max(self.longest, codec.window)
-        shape = (len(runs), size, codec.dimensions)
+        shape = (len(owner), size, codec.dimensions)
         given, known = torch.zeros(shape), torch.zeros(shape, dtype=torch.bool)
         starts = self.starts[owner]
         lengths = self.data.lengths[owner]
@@ -161,7 +164,7 @@ class KnownSeries:
         known[:, : self.longest] = torch.where(inside[..., None], self.known[index], known[:, : self.longest])
         self._hold(given, known, lengths)
         exists = torch.arange(size) < torch.from_numpy(_told(codec, lengths, size))[:, None]
-        return Canvas(given, known, lengths, exists, owner, runs % self.draws, recorded=True), starts
+        return Canvas(given, known, lengths, exists, owner, draws, recorded=True), starts
 
     def _hold(self, given: torch.Tensor, known: torch.Tensor, lengths: np.ndarray) -> None:
         """Classes, covariates and the word that nothing is missing hold behind the end of a sequence, too."""
@@ -176,10 +179,25 @@ class KnownSeries:
             known[row, length:, cells] = known[row, length - 1, cells]
 
     def make(self, engine: SeriesEngine, runs: np.ndarray, seed: int) -> Made:
-        """Draw a whole block of runs."""
-        canvas, starts = self.canvas(runs)
+        """Draw a whole block of runs; beyond the end, those of the last sequence."""
+        owner = np.minimum(runs // self.draws, self.count - 1)
+        canvas, starts = self.canvas(owner, runs % self.draws)
+        if self.described.spread:
+            canvas.spread = self._spread(engine, owner, canvas, seed)
         fill(engine, canvas, seed)
         return Made(canvas.given[:, : self.longest], canvas.lengths, starts)
+
+    def _spread(self, engine: SeriesEngine, owner: np.ndarray, canvas: Canvas, seed: int) -> torch.Tensor | None:
+        """Of the runs of a block; measured once for each sequence."""
+        for sequence in np.unique(owner).tolist():
+            with self._measuring:  # blocks are made side by side
+                if sequence not in self._spreads:
+                    probe, _ = self.canvas(np.full(DRAWS, sequence), np.arange(DRAWS))
+                    self._spreads[sequence] = measure_spread(engine, probe, seed)
+        found = [self._spreads[sequence] for sequence in owner.tolist()]
+        if all(one is None for one in found):
+            return None
+        return torch.stack([torch.ones(canvas.given.shape[1:]) if one is None else one for one in found])
 
     def frames(self, made: Made, runs: np.ndarray, seed: int) -> list[pd.DataFrame]:
         """Each run's sequence in the normal form of the columns, with what was known as it came."""

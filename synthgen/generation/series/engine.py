@@ -103,12 +103,13 @@ class SeriesEngine:
         given: torch.Tensor,
         known: torch.Tensor,
         valid: torch.Tensor,
+        spread: torch.Tensor | None = None,
         callback: Callback | None = None,
     ) -> torch.Tensor:
         """Encoded windows float32 (B, L, D) on the engine's device; known cells are exactly those of `given`.
 
         keys, draws: int64 (B,), and piece: see `noise_number`. given: float32 and known: bool (B, L, D).
-        valid: bool (B, L).
+        valid: bool (B, L). spread: float32 (B, L, D), see `SeriesDenoiser.sample`.
         """
         shape = (self.window, self.dimensions)
 
@@ -126,6 +127,7 @@ class SeriesEngine:
                 eta=self.recipe.eta,
                 fresh=lambda index: draw(index + 1),
                 guidance_scale=self.recipe.guidance_scale,
+                spread=None if spread is None else spread.to(self.device),
                 callback=callback,
             )
 

@@ -33,6 +33,7 @@ class Canvas:
     given: float32 (B, T, D), values of known cells. known: bool (B, T, D). lengths: int64 (B,), the steps that are
     wanted. exists: bool (B, T), the steps that the network is told to exist. keys, draws: int64 (B,), whose random
     numbers each has. recorded: the cells that are known come from a recording that ends where the sequence does.
+    spread: float32 (B, T, D), see `SeriesDenoiser.sample`; None: 1.
     """
 
     given: torch.Tensor
@@ -42,6 +43,7 @@ class Canvas:
     keys: np.ndarray
     draws: np.ndarray
     recorded: bool = False
+    spread: torch.Tensor | None = None
 
 
 def steps_needed(length: int, window: int) -> int:
@@ -69,6 +71,7 @@ def fill(engine: SeriesEngine, canvas: Canvas, seed: int, should_stop: ShouldSto
             given=canvas.given[rows, steps],
             known=canvas.known[rows, steps],
             valid=canvas.exists[rows, steps],
+            spread=None if canvas.spread is None else canvas.spread[rows, steps],
         )
         plan.keep(drawn.cpu(), starts)
         piece += 1

@@ -252,13 +252,14 @@ class SeriesModel:
             frame: any of the columns; with times where the data had them. Cells that are not missing stay as they are;
                 rows with a time and nothing else are forecast. Steps that are not there are added where times go on at
                 an interval.
-            draws: completions of each sequence; several are told apart by a column `draw`.
+            draws: completions of each sequence; several are told apart by a column `draw`, and lie as far apart in the
+                gaps of a long recording as its own known cells demand (`synthgen.generation.series.spreading`).
             quantiles: of the draws in each cell, written instead of them and told apart by a column `quantile`.
             allow_missing: drawn cells may be missing, as often as in the data; else they never are.
             length: steps in all that each sequence is to have at least: those beyond its end are forecast.
 
-        Completion m of sequence i depends on the checkpoint, the seed, i, m and the frame alone, but for the last bits
-        of its numbers, which go by how many there are. Raises UsageError.
+        Completion m of sequence i depends on the checkpoint, the seed, i, m, the frame and whether there are several
+        alone, but for the last bits of its numbers, which go by how many there are. Raises UsageError.
         """
         recipe = self.recipe(sampler=sampler, steps=steps, eta=eta, guidance_scale=guidance_scale)
         known = known_series(self, frame, draws, tuple(sorted(quantiles)), allow_missing, length)

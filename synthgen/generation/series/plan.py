@@ -19,7 +19,8 @@ class SeriesCompletion:
     """Sequences that begin with known cells. sha256: of the file that holds them; sequences: how many it has.
 
     longest: steps of the longest one when it is completed. draws: completions of each. quantiles: written instead of
-    the draws. missing: whether a cell may be filled with a missing value.
+    the draws. missing: whether a cell may be filled with a missing value. spread: whether several draws lie as far
+    apart as known cells demand; see `synthgen.generation.series.spreading`.
     """
 
     sha256: str
@@ -28,6 +29,7 @@ class SeriesCompletion:
     draws: int = 1
     quantiles: tuple[float, ...] = ()
     missing: bool = False
+    spread: bool = False
 
 
 @dataclass(frozen=True)

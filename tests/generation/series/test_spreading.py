@@ -1,0 +1,134 @@
+"""Completions as far apart as known cells demand, on Gaussian recordings, whose law the linear estimate knows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from synthgen.config.series import SeriesConfig
+from synthgen.diffusion.series import SeriesDenoiser, build_series_denoiser
+from synthgen.generation.series.engine import SeriesEngine, SeriesRecipe
+from synthgen.generation.series.filling import Canvas, fill
+from synthgen.generation.series.spreading import DRAWS, FEWEST, factors_of, measure_spread, to_hide
+from tests.diffusion.series_parts import Codec, Part
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+WINDOW = 12
+PARTS = (Part("a", "channel", 0, 1), Part("b", "channel", 1, 2))
+
+
+def recording(steps: int, loud: tuple[float, float], seed: int) -> torch.Tensor:
+    """float32 (steps, 2), two slow channels, of which the second follows the first; their movements `loud` times."""
+    random = np.random.default_rng(seed)
+    found, last = np.empty((steps, 2)), np.zeros(2)
+    for step in range(steps):
+        first, second = random.normal(size=2)
+        last = 0.9 * last + np.array([0.4 * first, 0.3 * first + 0.3 * second])
+        found[step] = last
+    return torch.from_numpy(found * loud).float()
+
+
+@pytest.fixture(scope="module")
+def denoiser() -> SeriesDenoiser:
+    """The linear estimate of quiet recordings: a network that has learned nothing adds nothing to it."""
+    config = SeriesConfig.model_validate({"model": {"width": 16, "blocks": 1, "heads": 2}})
+    made = build_series_denoiser(config, Codec(WINDOW, PARTS), torch.float32).eval()  # type: ignore[arg-type]
+    windows = recording(20_000, (1.0, 1.0), 0).unfold(0, WINDOW, 1).transpose(1, 2)
+    exists = torch.ones(windows.shape[:2], dtype=torch.bool)
+    made.network.start_from(lambda index: (windows[index], exists[index]), len(windows))
+    made.network.shares.told.zero_()
+    return made
+
+
+def engine_of(denoiser: SeriesDenoiser, steps: int = 10) -> SeriesEngine:
+    return SeriesEngine(denoiser, WINDOW, 2, SeriesRecipe(steps=steps), torch.device("cpu"))
+
+
+def canvas_of(truth: torch.Tensor, known: torch.Tensor, draws: int) -> Canvas:
+    steps = len(truth)
+    shape, keys = (draws, steps, 2), np.zeros(draws, np.int64)
+    exists = torch.ones(shape[:2], dtype=torch.bool)
+    given = truth.masked_fill(~known, 0.0)  # nothing may look at what is unknown
+    return Canvas(
+        given.expand(shape).clone(), known.expand(shape).clone(), np.full(draws, steps), exists, keys,
+        np.arange(draws), recorded=True,
+    )  # fmt: skip
+
+
+def test_draws_are_spread_around_what_was_to_be_expected(denoiser: SeriesDenoiser) -> None:
+    truth = recording(WINDOW, (1.0, 1.0), 1)
+    known = torch.rand(WINDOW, 2, generator=torch.Generator().manual_seed(0)) < 0.5
+    shape = (200, WINDOW, 2)
+    asked = {"given": truth.expand(shape), "known": known.expand(shape), "valid": torch.ones(shape[:2]).bool()}
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(1))
+    once, again, wide = (
+        denoiser.sample(noise, **asked, sampler="dpm++2m", steps=24, spread=spread)
+        for spread in (None, torch.ones(shape), torch.tensor([3.0, 1.0]).expand(shape))
+    )
+    torch.testing.assert_close(once, again)
+    assert torch.equal(wide[:, known], truth.expand(shape)[:, known])
+    assert torch.equal(wide[..., 1], again[..., 1])
+    free = ~known[:, 0]
+    torch.testing.assert_close(wide[:, free, 0].mean(0), once[:, free, 0].mean(0), atol=0.1, rtol=0.0)
+    ratio = wide[:, free, 0].std(0) / once[:, free, 0].std(0)
+    assert ((ratio > 2.85) & (ratio < 3.05)).all()
+
+
+def test_a_recording_that_moves_more_than_was_learned_is_completed_less_surely(denoiser: SeriesDenoiser) -> None:
+    """80 % intervals hold 80 % of the gaps, of a loud channel too."""
+    truth = recording(600, (1.0, 3.0), 2)
+    gone = torch.rand(600, 2, generator=torch.Generator().manual_seed(3)) < 0.2
+    engine = engine_of(denoiser)
+    spread = measure_spread(engine, canvas_of(truth, ~gone, DRAWS), seed=0)
+    assert spread is not None and spread.shape == (600, 2)
+    held = {}
+    for name, own in (("before", None), ("after", spread.expand(20, -1, -1))):
+        canvas = canvas_of(truth, ~gone, 20)
+        canvas.spread = own
+        fill(engine, canvas, seed=0)
+        low, high = np.quantile(canvas.given.numpy(), [0.1, 0.9], axis=0, method="weibull")
+        inside = (low <= truth.numpy()) & (truth.numpy() <= high)
+        held[name] = [float(inside[:, place][gone[:, place].numpy()].mean()) for place in range(2)]
+    assert held["before"][1] < 0.65  # the loud one
+    assert all(0.72 < share < 0.88 for share in held["after"])
+
+
+def test_what_is_behind_the_end_and_what_is_short_stays_as_it_is(denoiser: SeriesDenoiser) -> None:
+    truth = recording(420, (1.0, 1.0), 4)
+    known = torch.rand(420, 2, generator=torch.Generator().manual_seed(5)) < 0.8
+    known[400:] = False
+    spread = measure_spread(engine_of(denoiser, 2), canvas_of(truth, known, DRAWS), seed=0)
+    last = int(known.any(1).nonzero()[-1])
+    assert spread is not None
+    assert (spread[last + 1 :] == 1).all() and (spread[: last + 1] == spread[0]).all() and (spread[0] != 1).any()
+    short = canvas_of(truth[:60], known[:60], DRAWS)
+    assert measure_spread(engine_of(denoiser), short, seed=0) is None
+
+
+def test_hidden_cells_are_known_numbers_in_the_pattern_of_the_gaps() -> None:
+    known = torch.ones(1000, 3, dtype=torch.bool)
+    known[100:110, :2] = False  # one gap of two channels
+    hidden = to_hide(known, torch.tensor([True, True, False]))
+    assert not (hidden & ~known).any() and not hidden[:, 2].any()
+    assert torch.equal(hidden[:, 0], hidden[:, 1])
+    edges = hidden[:, 0].int().diff().abs().sum()
+    assert hidden[:, 0].sum() == 80 and edges == 16  # eight copies of it
+    many = torch.rand(1000, 3, generator=torch.Generator().manual_seed(0)) < 0.8
+    share = to_hide(many, torch.ones(3, dtype=torch.bool)).sum() / many.sum()
+    assert 0.1 <= share < 0.3
+    assert not to_hide(torch.ones(50, 2, dtype=torch.bool), torch.ones(2, dtype=torch.bool)).any()
+
+
+def test_factors_are_those_by_which_errors_are_larger_than_draws() -> None:
+    random = np.random.default_rng(0)
+    scales = np.array([1.0, 2.0, 0.8, 100.0])
+    drawn, truth = random.normal(size=(DRAWS, 20_000, 4)), random.normal(size=(20_000, 4)) * scales
+    hidden = np.ones(truth.shape, bool)
+    found = factors_of(drawn, truth, hidden)
+    # the mean of eight draws is off by a share of their own deviation, not of the truth's
+    np.testing.assert_allclose(found[:3], np.sqrt(scales[:3] ** 2 + 1 / DRAWS) / np.sqrt(1 + 1 / DRAWS), rtol=0.03)
+    assert found[3] == 8.0
+    hidden[FEWEST - 1 :, 1] = False
+    assert factors_of(drawn, truth, hidden)[1] == 1.0
