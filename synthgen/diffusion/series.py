@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from synthgen.data.series.codec import Part, SeriesCodec
 
 _EXPECTED = 20.0
-"""A noise level that still hides what is drawn: what the network estimates there is what is to be expected from the known
+"""A noise level that still hides what is drawn: what the network estimates there is what is to be expected from known
 cells alone."""
 
 
