@@ -251,13 +251,25 @@ def tables(results: dict[str, Any]) -> str:
     """The results as markdown."""
     lines: list[str] = []
     if "missing" in results:
+        halves = ("first_half", "second_half")
         rows = [
-            [name, *(shown(sides[side]["rate"], 100) for side in ("real", "synthetic")),
-             *(shown(sides[side]["persistence"], 100) for side in ("real", "synthetic"))]
+            [
+                name,
+                *(
+                    cell
+                    for key in ("rate", "persistence")
+                    for cell in (
+                        shown(sides["real"][key], 100),
+                        ", ".join(shown(sides[half][key], 100) for half in halves),
+                        shown(sides["synthetic"][key], 100),
+                    )
+                ),
+            ]
             for name, sides in results["missing"].items()
-        ]  # fmt: skip
+        ]
         lines += ["## air_quality: what is missing", ""]
-        lines += table(["channel", "missing %", "synthetic", "missing after missing %", "synthetic"], rows)
+        heads = ["missing %", "its halves", "synthetic", "missing after missing %", "its halves", "synthetic"]
+        lines += table(["channel", *heads], rows)
     for how, words in (("cells", "single cells"), ("blocks", f"spans of {SPAN} hours")):
         if "imputation" in results:
             one = results["imputation"][how]

@@ -44,6 +44,11 @@ class Scaler:
     values: np.ndarray = field(default_factory=lambda: np.empty(0))
     scores: np.ndarray = field(default_factory=lambda: np.empty(0))
 
+    @property
+    def half(self) -> float:
+        """Half of the place to which values are rounded; 0: they are not, or to significant digits."""
+        return 0.5 if self.whole else 0.5 * 10.0**-self.decimals if self.decimals < 15 else 0.0
+
     def encode(self, x: np.ndarray) -> np.ndarray:
         """float64 to float64, about zero with deviation one; NaN stays."""
         if self.kind != "quantile":

@@ -193,7 +193,7 @@ class KnownSeries:
             with self._measuring:  # blocks are made side by side
                 if sequence not in self._spreads:
                     probe, _ = self.canvas(np.full(DRAWS, sequence), np.arange(DRAWS))
-                    self._spreads[sequence] = measure_spread(engine, probe, seed)
+                    self._spreads[sequence] = measure_spread(engine, self.codec, probe, seed)
         found = [self._spreads[sequence] for sequence in owner.tolist()]
         if all(one is None for one in found):
             return None

@@ -2,9 +2,10 @@
 
 A model is too sure of what it has not seen, above all of another time. By how much, the recording itself says: some of
 its known numbers are hidden, by its own pattern of gaps moved in time, and drawn several times. A channel's spread is
-the factor by which these draws should have been farther from their middle for 80 % intervals to hold 80 % of the hidden
-cells (split conformal prediction with normalised residuals; Lei, G'Sell, Rinaldo, Tibshirani, Wasserman 2018, section
-5.2). What is drawn for the gaps is spread by it; see `SeriesDenoiser.sample`.
+the factor by which these draws should have been farther from their mean, for the hidden numbers to lie between the
+lowest and the highest draw as often as another draw would (split conformal prediction with normalised residuals; Lei,
+G'Sell, Rinaldo, Tibshirani, Wasserman 2018, section 5.2). What is drawn for the gaps is spread by it; see
+`SeriesDenoiser.sample`.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from scipy.stats import t as student
 
 from synthgen.generation.series.filling import Canvas, fill
 
 if TYPE_CHECKING:
+    from synthgen.data.series.codec import SeriesCodec
     from synthgen.generation.series.engine import SeriesEngine
 
 DRAWS = 8
-LEVEL = 0.8
+"""Between the lowest and the highest lies another one in 7 of 9 cases, which is nearly an 80 % interval."""
 FEWEST = 50
 """Hidden cells of a channel: of fewer, its draws stay as they are."""
 LEAST, MOST = 0.5, 8.0
@@ -46,14 +47,17 @@ def to_hide(known: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     return found
 
 
-def measure_spread(engine: SeriesEngine, canvas: Canvas, seed: int) -> torch.Tensor | None:
+def measure_spread(engine: SeriesEngine, codec: SeriesCodec, canvas: Canvas, seed: int) -> torch.Tensor | None:
     """float32 (T, D): the spread of the gaps of one recording, 1 behind its last known step; None: 1 everywhere.
 
     canvas: of `DRAWS` draws of it; filled in place.
     """
     numbers = torch.zeros(engine.dimensions, dtype=torch.bool)
+    scalers = {}
     for part in engine.denoiser.parts:
-        numbers[part.start : part.stop] = part.role == "channel" and part.stop - part.start == 1
+        scaler = codec.codings[part.name].scaler if part.role == "channel" else None
+        if scaler is not None:
+            numbers[part.start], scalers[part.start] = True, scaler
     steps = int(canvas.lengths[0])
     known = canvas.known[0, :steps]
     hidden = to_hide(known, numbers)
@@ -62,26 +66,25 @@ def measure_spread(engine: SeriesEngine, canvas: Canvas, seed: int) -> torch.Ten
     truth, seen = canvas.given[0, :steps].double().numpy(), torch.nonzero((known & numbers).any(1))[:, 0]
     canvas.known[:, :steps] &= ~hidden
     fill(engine, canvas, seed ^ _STREAM)
-    factors = factors_of(canvas.given[:, :steps].double().numpy(), truth, hidden.numpy())
+    drawn, cells = canvas.given[:, :steps].double().numpy(), hidden.numpy()
     found = torch.ones(canvas.given.shape[1:])
     inside = slice(int(seen[0]), int(seen[-1]) + 1)
-    found[inside] = torch.from_numpy(factors).float()
+    for place, scaler in scalers.items():
+        own = cells[:, place]
+        if own.sum() >= FEWEST:
+            values = scaler.decode(truth[own, place], clip=False)
+            ends = (scaler.encode(values - scaler.half), scaler.encode(values + scaler.half))
+            found[inside, place] = factor_of(drawn[:, own, place], *ends)
     return found
 
 
-def factors_of(drawn: np.ndarray, truth: np.ndarray, hidden: np.ndarray) -> np.ndarray:
-    """float64 (D,): how many times farther from their mean draws should lie for `LEVEL` of the truth to be inside.
+def factor_of(drawn: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
+    """How many times farther from their mean draws, float64 (draws, N), should lie, for true values to be among them.
 
-    drawn: float64 (draws, T, D). truth: float64 and hidden: bool (T, D), the cells that count.
+    low, high: float64 (N,), the numbers that are written as the true value is, which is rounded.
     """
-    count, found = len(drawn), np.ones(truth.shape[1])
-    # the distance from a mean of few normal draws, in deviations of these draws
-    usual = student.ppf((1 + LEVEL) / 2, count - 1) * (1 + 1 / count) ** 0.5
-    for place in range(truth.shape[1]):
-        cells = hidden[:, place]
-        if cells.sum() < FEWEST:
-            continue
-        draws = drawn[:, cells, place]
-        far = np.abs(truth[cells, place] - draws.mean(0)) / np.maximum(draws.std(0, ddof=1), 1e-6)
-        found[place] = np.clip(np.quantile(far, LEVEL) / usual, LEAST, MOST)
-    return found
+    count, mean = len(drawn), drawn.mean(0)
+    above = (low - mean) / np.maximum(drawn.max(0) - mean, 1e-6)
+    below = (mean - high) / np.maximum(mean - drawn.min(0), 1e-6)
+    needed = np.maximum(np.maximum(above, below), 0.0)
+    return float(np.clip(np.quantile(needed, (count - 1) / (count + 1)), LEAST, MOST))

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from synthgen.config.series import SeriesConfig
+from synthgen.data.series.scaling import Scaler
 from synthgen.diffusion.series import SeriesDenoiser, build_series_denoiser
 from synthgen.generation.series.engine import SeriesEngine, SeriesRecipe
 from synthgen.generation.series.filling import Canvas, fill
-from synthgen.generation.series.spreading import DRAWS, FEWEST, factors_of, measure_spread, to_hide
+from synthgen.generation.series.spreading import DRAWS, LEAST, MOST, factor_of, measure_spread, to_hide
 from tests.diffusion.series_parts import Codec, Part
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 WINDOW = 12
 PARTS = (Part("a", "channel", 0, 1), Part("b", "channel", 1, 2))
+AS_THEY_ARE = SimpleNamespace(scaler=Scaler("standard", 0.0, 1.0, -10.0, 10.0))
+CODEC: Any = SimpleNamespace(codings={"a": AS_THEY_ARE, "b": AS_THEY_ARE})
 
 
 def recording(steps: int, loud: tuple[float, float], seed: int) -> torch.Tensor:
@@ -61,7 +67,11 @@ def test_draws_are_spread_around_what_was_to_be_expected(denoiser: SeriesDenoise
     truth = recording(WINDOW, (1.0, 1.0), 1)
     known = torch.rand(WINDOW, 2, generator=torch.Generator().manual_seed(0)) < 0.5
     shape = (200, WINDOW, 2)
-    asked = {"given": truth.expand(shape), "known": known.expand(shape), "valid": torch.ones(shape[:2]).bool()}
+    asked: dict[str, Any] = {
+        "given": truth.expand(shape),
+        "known": known.expand(shape),
+        "valid": torch.ones(shape[:2]).bool(),
+    }
     noise = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     once, again, wide = (
         denoiser.sample(noise, **asked, sampler="dpm++2m", steps=24, spread=spread)
@@ -81,7 +91,7 @@ def test_a_recording_that_moves_more_than_was_learned_is_completed_less_surely(d
     truth = recording(600, (1.0, 3.0), 2)
     gone = torch.rand(600, 2, generator=torch.Generator().manual_seed(3)) < 0.2
     engine = engine_of(denoiser)
-    spread = measure_spread(engine, canvas_of(truth, ~gone, DRAWS), seed=0)
+    spread = measure_spread(engine, CODEC, canvas_of(truth, ~gone, DRAWS), seed=0)
     assert spread is not None and spread.shape == (600, 2)
     held = {}
     for name, own in (("before", None), ("after", spread.expand(20, -1, -1))):
@@ -99,12 +109,12 @@ def test_what_is_behind_the_end_and_what_is_short_stays_as_it_is(denoiser: Serie
     truth = recording(420, (1.0, 1.0), 4)
     known = torch.rand(420, 2, generator=torch.Generator().manual_seed(5)) < 0.8
     known[400:] = False
-    spread = measure_spread(engine_of(denoiser, 2), canvas_of(truth, known, DRAWS), seed=0)
+    spread = measure_spread(engine_of(denoiser, 2), CODEC, canvas_of(truth, known, DRAWS), seed=0)
     last = int(known.any(1).nonzero()[-1])
     assert spread is not None
     assert (spread[last + 1 :] == 1).all() and (spread[: last + 1] == spread[0]).all() and (spread[0] != 1).any()
     short = canvas_of(truth[:60], known[:60], DRAWS)
-    assert measure_spread(engine_of(denoiser), short, seed=0) is None
+    assert measure_spread(engine_of(denoiser), CODEC, short, seed=0) is None
 
 
 def test_hidden_cells_are_known_numbers_in_the_pattern_of_the_gaps() -> None:
@@ -121,14 +131,30 @@ def test_hidden_cells_are_known_numbers_in_the_pattern_of_the_gaps() -> None:
     assert not to_hide(torch.ones(50, 2, dtype=torch.bool), torch.ones(2, dtype=torch.bool)).any()
 
 
-def test_factors_are_those_by_which_errors_are_larger_than_draws() -> None:
+@pytest.mark.parametrize(("scale", "place"), [(1.0, 0.0), (2.0, 0.0), (0.8, 0.0), (1.0, 1.0)])
+def test_true_values_are_as_often_among_the_draws_as_another_draw(scale: float, place: float) -> None:
+    """place: to which values are written, a deviation wide: much of what draws differ by is not to be seen."""
+
+    def written(values: np.ndarray) -> np.ndarray:
+        return np.rint(values / place) * place if place else values
+
     random = np.random.default_rng(0)
-    scales = np.array([1.0, 2.0, 0.8, 100.0])
-    drawn, truth = random.normal(size=(DRAWS, 20_000, 4)), random.normal(size=(20_000, 4)) * scales
-    hidden = np.ones(truth.shape, bool)
-    found = factors_of(drawn, truth, hidden)
-    # the mean of eight draws is off by a share of their own deviation, not of the truth's
-    np.testing.assert_allclose(found[:3], np.sqrt(scales[:3] ** 2 + 1 / DRAWS) / np.sqrt(1 + 1 / DRAWS), rtol=0.03)
-    assert found[3] == 8.0
-    hidden[FEWEST - 1 :, 1] = False
-    assert factors_of(drawn, truth, hidden)[1] == 1.0
+    drawn, truth = random.normal(size=(DRAWS, 40_000)), written(random.normal(size=40_000) * scale)
+    factor = factor_of(drawn, truth - place / 2, truth + place / 2)
+    spread = written(drawn.mean(0) + factor * (drawn - drawn.mean(0)))
+    inside = (spread.min(0) - 1e-9 <= truth) & (truth <= spread.max(0) + 1e-9)
+    assert abs(inside.mean() - 7 / 9) < 0.01
+    if scale == 1.0:
+        assert abs(factor - 1) < 0.03 if place == 0 else factor < 0.8
+
+
+def test_factors_have_ends() -> None:
+    drawn = np.random.default_rng(0).normal(size=(DRAWS, 100))
+    far, near = np.full(100, 1e3), np.zeros(100)
+    assert (factor_of(drawn, far, far), factor_of(drawn, near - 9, near + 9)) == (MOST, LEAST)
+
+
+def test_half_of_the_place_to_which_values_are_rounded() -> None:
+    assert Scaler("standard", 0.0, 1.0, 0.0, 1.0).half == 0.0
+    assert Scaler("standard", 0.0, 1.0, 0.0, 1.0, decimals=1).half == pytest.approx(0.05)
+    assert Scaler("standard", 0.0, 1.0, 0.0, 1.0, decimals=0, whole=True).half == 0.5
