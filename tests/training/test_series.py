@@ -181,6 +181,27 @@ def test_what_cannot_be_learned_is_said_before_the_first_step(tmp_path: Path) ->
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("odd", ["five steps", "constant", "empty", "unsorted", "mixed rates"])
+def test_odd_recordings_are_learned_and_come_out_as_they_are(tmp_path: Path, odd: str) -> None:
+    steps = 5 if odd == "five steps" else 60
+    frame = pd.DataFrame({"t": pd.date_range("2024-01-01", periods=steps, freq="h"), "a": np.arange(steps) % 7 * 0.5})
+    if odd in ("constant", "empty"):
+        frame["c"] = 7 if odd == "constant" else None
+    elif odd == "unsorted":
+        frame = frame.sample(frac=1.0, random_state=0)
+    elif odd == "mixed rates":
+        frame.loc[30:, "t"] = pd.date_range("2024-01-02 06:00", periods=30, freq="10min")
+    frame.to_csv(tmp_path / "odd.csv", index=False)
+    train(config(tmp_path / "odd.csv", "data.label=null", steps=2), tmp_path / "run", device="cpu")
+    made = synthgen.load(tmp_path / "run", device="cpu").sample_frame(1)  # type: ignore[union-attr]
+    assert made.columns.tolist() == frame.columns.tolist() and len(made) == min(steps, 12)
+    times = made["t"].diff().dropna()
+    assert (times > pd.Timedelta(0)).all() and (odd == "mixed rates" or (times == pd.Timedelta("1h")).all())
+    assert made["a"].between(0.0, 3.0).all()
+    if odd in ("constant", "empty"):
+        assert (made["c"] == 7).all() if odd == "constant" else made["c"].isna().all()
+
+
 def test_a_plan_in_plain_facts(series_csv: Path) -> None:
     settings = config(series_csv, "data.test=0.25")
     plan = describe_plan(settings, load_data(settings), "cpu")
