@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 DRAWS = 8
 """Between the lowest and the highest lies another one in 7 of 9 cases, which is nearly an 80 % interval."""
+ENOUGH = 100
 FEWEST = 50
 """Hidden cells of a channel: of fewer, its draws stay as they are."""
 LEAST, MOST = 0.5, 8.0
-_SHARE = 0.1
 _COPIES = 8
 _GOLDEN = (5**0.5 - 1) / 2
 _STREAM = 1 << 63
@@ -34,17 +34,33 @@ _STREAM = 1 << 63
 
 
 def to_hide(known: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
-    """Known numbers to hide, bool (T, D): what is unknown elsewhere, until a tenth of them is hidden.
+    """Known numbers to hide, bool (T, D): gaps that are elsewhere, and few beside those that are there.
 
-    known: bool (T, D). numbers: bool (D,), dimensions of numbers.
+    A hidden number is harder to draw the more of its neighbours are unknown, too: about `ENOUGH` of each channel are
+    hidden, or a quarter of those that are unknown. known: bool (T, D). numbers: bool (D,), dimensions of numbers.
     """
-    steps, there = len(known), known & numbers
+    steps, there, unknown = len(known), known & numbers, ~known & numbers
     found = torch.zeros_like(known)
+    wanted = max(ENOUGH * int((unknown & there.any(0)).any(0).sum()), int((unknown & there.any(0)).sum()) // 4)
     for copy in range(1, _COPIES + 1):
-        found |= (~known & numbers).roll(round(copy * _GOLDEN * steps) % steps, 0) & there
-        if found.sum() >= _SHARE * there.sum():
+        found |= unknown.roll(round(copy * _GOLDEN * steps) % steps, 0) & there
+        if found.sum() >= wanted:
             break
-    return found
+    return _some_gaps(found, wanted / max(int(found.sum()), 1))
+
+
+def _some_gaps(found: torch.Tensor, share: float) -> torch.Tensor:
+    """A share of the gaps; those of several channels that begin and end together stay together."""
+    if share >= 1:
+        return found
+    random, drawn = np.random.default_rng(0), dict[tuple[int, int], float]()
+    kept = found.numpy().copy()
+    for place in np.flatnonzero(kept.any(0)):
+        edges = np.diff(kept[:, place].astype(np.int8), prepend=0, append=0)
+        for gap in zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True):
+            if drawn.setdefault(gap, random.random()) >= share:
+                kept[slice(*gap), place] = False
+    return torch.from_numpy(kept)
 
 
 def measure_spread(engine: SeriesEngine, codec: SeriesCodec, canvas: Canvas, seed: int) -> torch.Tensor | None:

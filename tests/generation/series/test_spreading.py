@@ -125,9 +125,13 @@ def test_hidden_cells_are_known_numbers_in_the_pattern_of_the_gaps() -> None:
     assert torch.equal(hidden[:, 0], hidden[:, 1])
     edges = hidden[:, 0].int().diff().abs().sum()
     assert hidden[:, 0].sum() == 80 and edges == 16  # eight copies of it
-    many = torch.rand(1000, 3, generator=torch.Generator().manual_seed(0)) < 0.8
-    share = to_hide(many, torch.ones(3, dtype=torch.bool)).sum() / many.sum()
-    assert 0.1 <= share < 0.3
+    many = torch.rand(4000, 3, generator=torch.Generator().manual_seed(0)) < 0.8
+    hidden = to_hide(many, torch.ones(3, dtype=torch.bool))
+    assert 0.2 < hidden.sum() / (~many).sum() < 0.3 and not (hidden & ~many).any()
+    joint = torch.ones(4000, 2, dtype=torch.bool)
+    joint[torch.arange(4000) % 40 < 10] = False  # gaps of ten steps of both channels
+    hidden = to_hide(joint, torch.ones(2, dtype=torch.bool))
+    assert torch.equal(hidden[:, 0], hidden[:, 1]) and 100 <= hidden[:, 0].sum() <= 500
     assert not to_hide(torch.ones(50, 2, dtype=torch.bool), torch.ones(2, dtype=torch.bool)).any()
 
 
