@@ -13,7 +13,8 @@ part of each, the last fifth of its time, which no model saw:
   that were drawn whole, and both from real ones. Across: a seam in the middle, which is where the model drew a window
   of its own; astride: a quarter later, between two of these, so that the model never saw their steps together. These
   windows come from few recordings, each with levels of its own, which tell them from windows that are all drawn anew:
-  "first" are as many windows across the first seam of a continuation, each of another one.
+  "first" are as many windows across the first seam of a continuation, each of another one, and "stretches" are windows
+  of as long parts of the real recording, side by side as well, against real ones from everywhere.
 
 Writes `--out`/series_completion.json and .md.
 """
@@ -225,7 +226,11 @@ def seams(model: SeriesModel, preset: str, sequences: int, length: int, seeds: i
     first = model.sample(len(across), seed=seed + 2, length=WINDOW + hop)[:, hop:]
     values = values_of(part(model, preset, "train"))
     real = np.lib.stride_tricks.sliding_window_view(values, WINDOW, axis=0).transpose(0, 2, 1)
-    real = real[np.random.default_rng(seed).choice(len(real), len(across), replace=False)]
+    parts = np.arange(min(sequences, len(values) // length)) * length
+    stretches = np.concatenate([real[parts + place] for place in places])
+    random = np.random.default_rng(seed)
+    everywhere = real[random.choice(len(real), len(stretches), replace=False)]
+    real = real[random.choice(len(real), len(across), replace=False)]
     least, most = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
 
     def score(first: np.ndarray, second: np.ndarray) -> dict[str, float]:
@@ -240,6 +245,7 @@ def seams(model: SeriesModel, preset: str, sequences: int, length: int, seeds: i
         "windows": len(across), "sequences": sequences, "length": length,
         "across_vs_whole": score(across, whole), "across_vs_real": score(across, real),
         "across_vs_astride": score(across, astride), "first_vs_whole": score(first, whole),
+        "stretches_vs_real": score(stretches, everywhere),
         "astride_vs_whole": score(astride, whole), "astride_vs_real": score(astride, real),
         "whole_vs_real": score(whole, real), "whole_vs_whole": score(whole[halves[::2]], whole[halves[1::2]]),
         "floor": expected_score(test_count(len(across), len(across))),
@@ -297,6 +303,7 @@ def tables(results: dict[str, Any]) -> str:
             for key, words in (
                 ("across_vs_whole", "across a seam against drawn whole"),
                 ("across_vs_real", "across a seam against real"),
+                ("stretches_vs_real", "real stretches of that length against real"),
                 ("across_vs_astride", "across a seam against astride, of the same recordings"),
                 ("first_vs_whole", "across the first seam, each of another recording, against drawn whole"),
                 ("astride_vs_whole", "astride of two drawn windows against drawn whole"),
