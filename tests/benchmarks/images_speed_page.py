@@ -20,7 +20,8 @@ the fastest of the batch sizes tried, all threads, no PIL images, no progress ba
 median of the rounds, in brackets stand the smallest and the largest; a ratio is that of one round. *times, CPU* is
 the ratio of images a CPU-second, which other work on the machine disturbs less. *both fp32*: synthgen in float32,
 too; what is left is the form of the network and the loop. *written, too*: into IDX files, with manifest and card.
-*compiled*: with `--compile always`, when it is done. DDPM's 1,000 steps are measured on some of them and multiplied,
+*compiled*: synthgen with `--compile always`, which `sample` chooses itself for large sets, without the time of
+compiling, and how many times the pipeline's images that is. DDPM's 1,000 steps are measured on some of them and multiplied,
 on both sides.
 
 The overhead is that of whole blocks (noise, solver, pixels) above as many bare calls of the network, in CPU-seconds.
@@ -46,20 +47,29 @@ def part_of_page(facts: dict[str, Any]) -> list[str]:
                     TITLES[name],
                     f"{sampler}, {found['steps']:,}",
                     spread(rates["ours"]),
-                    *(spread(rates[name]) if name in rates else "" for name in ("written", "ours-compiled")),
+                    spread(rates["written"]) if "written" in rates else "",
+                    *compiled(found, f"theirs-{forms[0]}"),
                     *(cell for form in forms for cell in against(found, f"theirs-{form}")),
                     spread(ratios(rates, "ours-fp32", "theirs-fp32")),
                 ]
             )
-    heads = ["network", "sampler, steps", "synthgen", "written, too", "compiled"]
+    heads = ["network", "sampler, steps", "synthgen", "written, too", "compiled", "compiled, times", "compiled, times, CPU"]
     heads += [word for form in forms for word in (FORMS[form], "times", "times, CPU")] + ["times, both fp32"]
     return [*lines, *table(heads, rows, words=2), "", *rest_of_page(facts)]
 
 
-def against(found: dict[str, Any], peer: str) -> tuple[str, str, str]:
+def against(found: dict[str, Any], peer: str, over: str = "ours") -> tuple[str, str, str]:
     """Images a second of the peer, and how many times as many synthgen draws: in a second, and in a CPU-second."""
     rates = found["images_per_second"], found["images_per_cpu_second"]
-    return (spread(rates[0][peer]), *(spread(ratios(one, "ours", peer)) for one in rates))  # type: ignore[return-value]
+    return (spread(rates[0][peer]), *(spread(ratios(one, over, peer)) for one in rates))  # type: ignore[return-value]
+
+
+def compiled(found: dict[str, Any], peer: str) -> tuple[str, str, str]:
+    """Images a second of synthgen with a compiled network, and how many times as many as the peer's; empty if not done."""
+    rates = found["images_per_second"]
+    if "ours-compiled" not in rates:
+        return "", "", ""
+    return (spread(rates["ours-compiled"]), *against(found, peer, "ours-compiled")[1:])
 
 
 def rest_of_page(facts: dict[str, Any]) -> list[str]:

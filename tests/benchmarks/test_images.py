@@ -58,6 +58,15 @@ def test_ratios_are_those_of_one_round(module: Any) -> None:
     assert speed.ratios(rates, "ours", "theirs-fp32") == [5.0, 2.0, 4.0]
 
 
+def test_a_compiled_network_has_its_own_ratio(module: Any) -> None:
+    speed = module("images_speed_page")
+    rates = {"ours": [10.0, 20.0], "ours-compiled": [12.0, 30.0], "theirs-fp32": [2.0, 10.0]}
+    found = {"images_per_second": rates, "images_per_cpu_second": rates}
+    assert speed.compiled(found, "theirs-fp32") == ("21 (12 to 30)", "4.5 (3 to 6)", "4.5 (3 to 6)")
+    del rates["ours-compiled"]
+    assert speed.compiled(found, "theirs-fp32") == ("", "", "")
+
+
 class _Sides:
     """Sides whose times are known. seconds: of an image and a step, by batch size."""
 
