@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from synthgen.config.loading import load_config
-from synthgen.config.modalities import parse_config
 from synthgen.config.schema import Config, DistillConfig, SamplingConfig, TrainingConfig
 from synthgen.errors import UsageError
 from synthgen.runs import resolve_run
-from synthgen.training.origins import header_of, name_of
+from synthgen.training.origins import header_of, name_of, settings_of
 
 TRAINING = TrainingConfig(batch_size=64, learning_rate=1e-3)
 """How a distillation is optimised unless told otherwise."""
@@ -37,7 +36,7 @@ def distilled_settings(
     """
     path = resolve_run(teacher)
     name, header = name_of(path), header_of(path)
-    theirs = parse_config(header["config"])
+    theirs = settings_of(path, header)
     if not isinstance(theirs, Config):
         raise UsageError(f"{path} is a model of {theirs.modality}; only models of images can be distilled")
     _check_process(path, theirs)

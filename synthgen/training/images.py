@@ -121,7 +121,7 @@ class ImageSubject:
         self._denoiser = build_denoiser(config, self.codec, len(told), deviation, device, table)
         self._taken = None
         if config.start is not None and origin is not None:
-            self._taken = begin_from(origin, config.start, self._denoiser.network)
+            self._taken = begin_from(origin, config.start, self._denoiser.network, told, self.vocabulary)
         self.denoiser: nn.Module = self._denoiser
         self.facts: dict[str, Any] = {
             "name": data.name,

@@ -1,19 +1,22 @@
 """Fine-tuning: a run on images whose weights start as those of a trained model, wherever they fit.
 
-What the networks share is taken by name and shape; what only the new one has (another number of classes, a layer more)
-is learned from the beginning. A new attention layer starts by adding nothing, so that a model which is given one
-answers as it did before.
+What the networks share is taken by name and shape, what they are told by its name: class 3 of one may be class 5 of the
+other. What only the new one has (a class, a word, a layer more) is learned from the beginning. A new attention layer
+starts by adding nothing, so that a model which is given one answers as it did before.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from synthgen.checkpoints import load_checkpoint
 from synthgen.config.schema import StartConfig
+from synthgen.data.captions import Vocabulary
 from synthgen.errors import UsageError
 from synthgen.generation.headers import check_weights, parse_header
 from synthgen.models.cross_attention import CrossAttention
@@ -43,27 +46,59 @@ def _layer(name: str) -> str:
     return before + attention + rest.split(".")[0] if attention else name.rpartition(".")[0] or name
 
 
-def begin_from(path: Path, settings: StartConfig, network: nn.Module) -> Taken:
+def begin_from(
+    path: Path, settings: StartConfig, network: nn.Module, classes: Sequence[str], vocabulary: Vocabulary | None
+) -> Taken:
     """Give `network` the weights of the checkpoint at `path` that have its names and shapes.
 
+    classes, vocabulary: what the network is told; None for one that learns no captions.
     Raises: UsageError when it is not the checkpoint in `settings`, or when hardly anything of it fits.
     """
     header, tensors = load_checkpoint(path)
-    check_weights(path, parse_header(path, header), tensors)
+    known = parse_header(path, header)
+    check_weights(path, known, tensors)
     if header["sha256"] != settings.sha256:
         raise UsageError(f"{path} is not the checkpoint that start.sha256 names")
     own = network.state_dict()
-    fitting = {name: tensors[name] for name in own if name in tensors and tensors[name].shape == own[name].shape}
-    share = sum(own[name].numel() for name in fitting) / sum(tensor.numel() for tensor in own.values())
+    mine, theirs = _rows(classes, vocabulary), _rows(known.class_names, known.words)
+    fitting, parts = {}, {}
+    for name, tensor in own.items():
+        given = tensors.get(name)
+        if given is not None and name in mine and mine[name] != theirs[name] and given.shape[1:] == tensor.shape[1:]:
+            parts[name] = _by_name(tensor, mine[name], given, theirs[name])
+        elif given is not None and given.shape == tensor.shape:
+            fitting[name] = given
+    taken = sum(own[name].numel() for name in fitting) + sum(
+        own[name][0].numel() * rows for name, (_, rows) in parts.items()
+    )
+    share = taken / sum(tensor.numel() for tensor in own.values())
     if share < LEAST:
         raise UsageError(
             f"{share:.1%} of the network to train fits the weights of {path}: nothing would be gained",
             "leave model.channels and model.layers_per_block as it has them",
         )
-    network.load_state_dict(fitting, strict=False)
-    new = tuple(name for name in own if name not in fitting)
+    network.load_state_dict({**fitting, **{name: rows for name, (rows, _) in parts.items()}}, strict=False)
+    whole = {name for name, (rows, found) in parts.items() if found == len(rows)}
+    new = tuple(name for name in own if name not in fitting and name not in whole)
     _silence_new_attention(network, set(new))
     return Taken(share, new)
+
+
+def _rows(classes: Sequence[str], vocabulary: Vocabulary | None) -> dict[str, list[str | None]]:
+    """What each row of an embedding says, by the name of the tensor; None: nothing."""
+    words = classes if vocabulary is None else vocabulary.words
+    return {"unet.class_embedding.weight": [*classes, None], "unet.token_embedding.token.weight": [None, *words]}
+
+
+def _by_name(
+    own: torch.Tensor, mine: list[str | None], given: torch.Tensor, theirs: list[str | None]
+) -> tuple[torch.Tensor, int]:
+    """`own` with the rows of `given` that say the same, and how many these are."""
+    place = {name: row for row, name in enumerate(theirs)}
+    found = [(row, place[name]) for row, name in enumerate(mine) if name in place]
+    rows = own.detach().cpu().clone()
+    rows[[row for row, _ in found]] = given[[row for _, row in found]].to(rows.dtype)
+    return rows, len(found)
 
 
 def _silence_new_attention(network: nn.Module, new: set[str]) -> None:

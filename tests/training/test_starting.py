@@ -9,14 +9,19 @@ import numpy as np
 import pytest
 import torch
 
-from synthgen.checkpoints import load_checkpoint
-from synthgen.config.schema import Config
+from synthgen.checkpoints import load_checkpoint, save_checkpoint
+from synthgen.config.loading import dump_config
+from synthgen.config.schema import Config, ModelConfig, StartConfig
 from synthgen.data import load_images
-from synthgen.errors import UsageError
+from synthgen.data.captions import Vocabulary
+from synthgen.errors import SynthgenError, UsageError
 from synthgen.generation.model import Model, load
+from synthgen.models.images import build_network
 from synthgen.runs import list_checkpoints, resolve_run
 from synthgen.training.choosing import choose_settings
+from synthgen.training.distill_settings import distilled_settings
 from synthgen.training.run import train
+from synthgen.training.starting import begin_from
 from synthgen.training.subjects import build_subject
 from tests.conftest import TINY, two_corners
 
@@ -67,6 +72,66 @@ def test_other_classes_learn_their_embedding_anew(tiny_run: Path, tmp_path: Path
     assert "class_embedding" in told and "learned anew" in told and "conv" not in told
 
 
+def embedding(subject: Any) -> torch.Tensor:
+    weights: torch.Tensor = subject.denoiser.network.unet.class_embedding.weight.detach()
+    return weights
+
+
+def test_classes_are_taken_over_by_name(tiny_run: Path, corners_npz: Path, tmp_path: Path) -> None:
+    """Named in another order, and with one more: what was told `top` is still told so."""
+    theirs = load_checkpoint(resolve_run(tiny_run))[1]["unet.class_embedding.weight"]  # top, bottom, none
+    images, labels = two_corners(90)
+    np.savez(tmp_path / "turned.npz", images=images, labels=1 - labels, class_names=np.array(["bottom", "top"]))
+    turned = built(settings(tiny_run, tmp_path / "turned.npz"), tiny_run)
+    assert turned.describe()["starts from"] == "tiny: all weights taken over"
+    assert torch.equal(embedding(turned), theirs[[1, 0, 2]])
+    names = np.array(["left", "top", "bottom"])
+    np.savez(tmp_path / "more.npz", images=images, labels=np.arange(90) % 3, class_names=names)
+    more = built(settings(tiny_run, tmp_path / "more.npz"), tiny_run)
+    assert torch.equal(embedding(more)[1:], theirs)
+    assert "learned anew: unet.class_embedding" in more.describe()["starts from"]
+
+
+def test_words_are_taken_over_by_name(tmp_path: Path) -> None:
+    """A model of captions, started from one that knows some of their words at other numbers."""
+
+    def network(vocabulary: Vocabulary) -> Any:
+        table = vocabulary.table(["red"], lenient=True)
+        config = ModelConfig(channels=(8, 8), norm_groups=4, attention_head_dim=8, conditioning="cross-attention")
+        return build_network(config, (8, 8, 1), 1, table), config
+
+    old, new = Vocabulary(("red", "square"), 4), Vocabulary(("blue", "red", "square"), 4)
+    (learned, config), (fresh, _) = network(old), network(new)
+    header = {
+        "kind": "model",
+        "modality": "images",
+        "config": Config(model=config).model_dump(mode="json"),
+        "codec": {"height": 8, "width": 8, "channels": 1},
+        "class_names": ["red"],
+        "sigma_data": 0.5,
+        "vocabulary": {"words": list(old.words), "length": 4},
+        "data": {"name": "a", "split": "train", "count": 1, "fingerprint": ""},
+        "training": {
+            "steps": 1,
+            "images_seen": 1,
+            "seconds": 1.0,
+            "loss": 1.0,
+            "finished": True,
+            "device": "cpu",
+            "precision": "float32",
+        },
+        "versions": {},
+    }
+    path = tmp_path / "old.safetensors"
+    save_checkpoint(path, dict(learned.state_dict()), header)
+    origin = StartConfig(model="old", sha256=load_checkpoint(path)[0]["sha256"])
+    blue = fresh.unet.token_embedding.token.weight[1].clone()
+    taken = begin_from(path, origin, fresh, ("red",), new)
+    theirs, mine = (one.unet.token_embedding.token.weight for one in (learned, fresh))
+    assert torch.equal(mine[[0, 2, 3]], theirs) and torch.equal(mine[1], blue)
+    assert taken.new == ("unet.token_embedding.token.weight",) and 0.98 < taken.share < 1
+
+
 def test_a_few_steps_from_a_model_beat_as_many_from_nothing(tiny_run: Path, corners_npz: Path, tmp_path: Path) -> None:
     """After 12 steps: the origin's weights draw the bright corner, new ones still draw noise."""
     apart = {}
@@ -92,6 +157,34 @@ def test_resume_needs_no_origin_once_a_state_is_there(tiny_run: Path, corners_np
         path.unlink()
     with pytest.raises(UsageError, match="starts from tiny, whose weights are not given"):
         train(longer, out, device="cpu", resume=True)
+
+
+def test_an_origin_that_was_moved_is_still_the_same(tiny_run: Path, corners_npz: Path, tmp_path: Path) -> None:
+    out, moved = tmp_path / "run", tmp_path / "moved.safetensors"
+    changed = settings(tiny_run, corners_npz, "training.steps=2", "diffusion.label_dropout=0.2")
+    train(changed, out, device="cpu", origin=resolve_run(tiny_run))
+    moved.write_bytes(resolve_run(tiny_run).read_bytes())
+    again = choose_settings(resumed=out, start=moved, flags={"training.steps": 3}).config
+    assert isinstance(again, Config) and again.diffusion.label_dropout == 0.2 and again.start == changed.start
+    assert train(again, out, device="cpu", resume=True, origin=moved).steps == 3
+
+
+def test_a_distillation_starts_from_its_teacher_alone(tiny_run: Path, tmp_path: Path) -> None:
+    config = distilled_settings(tiny_run)[1]
+    (tmp_path / "fast.yaml").write_text(dump_config(config))
+    with pytest.raises(UsageError, match="distils tiny, which is what it starts from"):
+        choose_settings(config=tmp_path / "fast.yaml", start=tiny_run)
+
+
+def test_settings_of_another_version_are_no_bug(tiny_run: Path, corners_npz: Path, tmp_path: Path) -> None:
+    header, tensors = load_checkpoint(resolve_run(tiny_run))
+    header["config"]["model"]["wings"] = 2
+    save_checkpoint(tmp_path / "newer.safetensors", tensors, header)
+    for named in ("start", "distill"):
+        with pytest.raises(SynthgenError, match=r"config\.model\.wings"):
+            choose_settings(
+                **({"what": str(corners_npz)} if named == "start" else {}), **{named: tmp_path / "newer.safetensors"}
+            )  # type: ignore[arg-type]
 
 
 def test_another_checkpoint_than_the_named_one_is_refused(tiny_run: Path, corners_npz: Path, tmp_path: Path) -> None:
