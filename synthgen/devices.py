@@ -8,6 +8,7 @@ import platform
 import sys
 from typing import Any
 
+import numpy as np
 import torch
 
 from synthgen.errors import UsageError
@@ -44,6 +45,12 @@ def keep_freed_memory() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(_MMAP_THRESHOLD, 32 * 2**20)  # the most that old versions accept
         libc.mallopt(_TRIM_THRESHOLD, 256 * 2**20)
+
+
+def sent(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    """An array on the device. A GPU fetches it by itself, from memory that does not move: nobody waits for it."""
+    held = torch.from_numpy(values)
+    return held.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else held.to(device)
 
 
 def computes_bf16(device: torch.device) -> bool:

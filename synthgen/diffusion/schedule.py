@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -55,6 +55,13 @@ class NoiseSchedule(Protocol):
         """(p, q) in the velocity v = p * eps - q * x0 that a `v` network predicts."""
 
 
+def _normal(uniform: torch.Tensor) -> torch.Tensor:
+    """Standard normal numbers at these probabilities, float32; by way of float64, which Apple's GPUs do not have."""
+    able = uniform.cpu() if uniform.device.type == "mps" else uniform
+    normal: torch.Tensor = torch.special.ndtri(able.double().clamp(1e-6, 1 - 1e-6)).float()
+    return normal.to(uniform.device)
+
+
 @dataclass(frozen=True)
 class EDMSchedule:
     """Variance exploding, alpha = 1 (Karras et al. 2022): log-normal sigma in training (table 1), rho-spaced
@@ -69,7 +76,7 @@ class EDMSchedule:
     scales_input: bool = True
 
     def draw(self, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        normal = torch.special.ndtri(uniform.double().clamp(1e-6, 1 - 1e-6)).float()
+        normal = _normal(uniform)
         log_sigma = self.noise_mean + self.noise_std * normal
         sigma = log_sigma.exp().clamp(self.sigma_min, self.sigma_max)
         return torch.ones_like(sigma), sigma, self.time(sigma)
@@ -107,6 +114,13 @@ def _cosine_alpha_bar() -> np.ndarray:
     return np.cumprod(1.0 - betas)
 
 
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)
+def _alpha_bar_on(name: str, device: torch.device) -> torch.Tensor:
+    """float32 (1000,), sent to a device once: to send it in every step would be to wait in every step."""
+    return torch.as_tensor(DDPMSchedule(name).alpha_bar, dtype=torch.float32, device=device)
+
+
 @dataclass(frozen=True)
 class DDPMSchedule:
     """Variance preserving with 1,000 discrete steps; network time is the step's index."""
@@ -121,7 +135,7 @@ class DDPMSchedule:
 
     def draw(self, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         index = (uniform * 1000).long().clamp(0, 999)
-        bar = torch.as_tensor(self.alpha_bar, dtype=torch.float32, device=uniform.device)[index]
+        bar = _alpha_bar_on(self.name, uniform.device)[index]
         return bar.sqrt(), (1 - bar).sqrt(), index.float()
 
     def levels(self, steps: int) -> Levels:
@@ -152,7 +166,7 @@ class FlowSchedule:
     scales_input: bool = False
 
     def draw(self, uniform: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        normal = torch.special.ndtri(uniform.double().clamp(1e-6, 1 - 1e-6)).float()
+        normal = _normal(uniform)
         t = torch.sigmoid(normal).clamp(1e-3, self.t_max)
         return 1 - t, t, 1000 * t
 

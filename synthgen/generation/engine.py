@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from synthgen.data.dataset import ImageCodec
+from synthgen.devices import sent
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.guidance import guide, guided_levels
 from synthgen.diffusion.loop import run_table
@@ -120,11 +121,11 @@ class Engine:
         shape = (self.codec.channels, self.codec.height, self.codec.width)
 
         def draw(index: int) -> torch.Tensor:
-            return self._sent(noise(seed, keys, shape, index))
+            return sent(noise(seed, keys, shape, index), self.device)
 
         on_device = None
         if labels is not None:
-            on_device = self._sent(np.pad(labels, (0, padding), mode="edge"))
+            on_device = sent(np.pad(labels, (0, padding), mode="edge"), self.device)
         with one_thread(self.device), pinned(self.device):
             x = run_table(
                 self.table,
@@ -161,7 +162,7 @@ class Engine:
         def begin(index: int) -> Callable[[], np.ndarray]:
             pixels = decoded(index).to("cpu", non_blocking=True)
             there = torch.cuda.Event()  # type: ignore[no-untyped-call]
-            there.record()
+            there.record(torch.cuda.current_stream(self.device))  # by default that of the first GPU
 
             def wait() -> np.ndarray:
                 there.synchronize()
@@ -171,13 +172,6 @@ class Engine:
 
         count = -(-len(keys) // size)
         return one_behind(begin, count) if self.device.type == "cuda" else in_order(one, count, self.device)
-
-    def _sent(self, values: np.ndarray) -> torch.Tensor:
-        """An array on the device; a GPU fetches it by itself, while the next one is drawn here."""
-        held = torch.from_numpy(values)
-        return (
-            held.pin_memory().to(self.device, non_blocking=True) if self.device.type == "cuda" else held.to(self.device)
-        )
 
     def pixels(self, keys: np.ndarray, labels: np.ndarray | None, seed: int) -> np.ndarray:
         """Samples as uint8 (len(keys), H, W, C)."""

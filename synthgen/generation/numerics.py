@@ -66,6 +66,8 @@ def numerics(device: torch.device) -> dict[str, str | int | bool]:
 def pinned(device: torch.device) -> Iterator[None]:
     """Arithmetic that gives the same bits each time: on CUDA no search for fast kernels, no TF32, no atomics.
 
+    New tensors stay as they are found, where torch would fill each with NaN: a kernel more for every layer.
+
     The settings of the process are put back afterwards. `CUBLAS_WORKSPACE_CONFIG` is set, if it is not yet, and stays:
     cuBLAS reads it once, when a process first multiplies matrices.
     """
@@ -77,9 +79,12 @@ def pinned(device: torch.device) -> Iterator[None]:
     before = (cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32)
     strict, warns = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = True, False, False, False
+    filled = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
         cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32 = before
         torch.use_deterministic_algorithms(strict, warn_only=warns)
+        torch.utils.deterministic.fill_uninitialized_memory = filled  # type: ignore[attr-defined]

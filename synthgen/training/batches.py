@@ -10,6 +10,7 @@ import torch
 
 from synthgen.config.schema import AugmentConfig
 from synthgen.data.dataset import ImageData
+from synthgen.devices import sent
 
 _RESIDENT_BYTES = 2 * 2**30
 """Data up to this size is held on the device as uint8; larger data stays memory-mapped on disk."""
@@ -69,7 +70,7 @@ class Batches:
         self._resident: torch.Tensor | None = None
         if data.images.nbytes <= _RESIDENT_BYTES:
             self._resident = torch.from_numpy(np.array(data.images)).to(device)
-        self._labels = None if data.labels is None else torch.from_numpy(np.asarray(data.labels, np.int64))
+        self._labels = None if data.labels is None else np.asarray(data.labels, np.int64)
 
     def indices(self, step: int) -> np.ndarray:
         """The rows of batch number `step` (from 0); batches run across the ends of epochs."""
@@ -80,13 +81,13 @@ class Batches:
         rows = rows or slice(0, self.batch_size)
         index = self.indices(step)[rows]
         if self._resident is not None:
-            images = self._resident[torch.from_numpy(index).to(self.device)]
+            images = self._resident[sent(index, self.device)]
         else:
             order = np.argsort(index)  # ascending reads are kinder to a disk
             pixels = np.empty((len(index), *self.data.images.shape[1:]), np.uint8)
             pixels[order] = self.data.images[index[order]]
-            images = torch.from_numpy(pixels).to(self.device)
-        labels = None if self._labels is None else self._labels[torch.from_numpy(index)].to(self.device)
+            images = sent(pixels, self.device)
+        labels = None if self._labels is None else sent(self._labels[index], self.device)
         return Batch(images, labels, (step + 1) * self.batch_size // len(self.data), rows)
 
 

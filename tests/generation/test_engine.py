@@ -59,15 +59,15 @@ def test_cuda_settings_are_pinned_and_put_back(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
     cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
 
-    def settings() -> tuple[bool, bool, bool, bool, bool]:
-        strict = torch.are_deterministic_algorithms_enabled()
-        return cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32, strict
+    def settings() -> tuple[bool, ...]:
+        strict = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+        return cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32, matmul.allow_tf32, *strict
 
     before = settings()
     with pinned(torch.device("cuda")):
-        assert settings() == (True, False, False, False, True)
+        assert settings() == (True, False, False, False, True, False)
         assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
-    assert settings() == before != (True, False, False, False, True)
+    assert settings() == before != (True, False, False, False, True, False)
 
 
 @pytest.mark.cuda
@@ -79,3 +79,24 @@ def test_cuda_repeats_itself_and_is_close_to_the_cpu(tiny_run: Path, model: Mode
     difference = np.abs(images.astype(int) - model.sample(100, seed=1))
     assert difference.max() <= 2 and (difference > 0).mean() < 0.02
     assert numerics(on_gpu.device)["deterministic"] is True
+
+
+@pytest.mark.cuda
+def test_no_block_waits_for_a_gpu(tiny_run: Path) -> None:
+    engine = load(tiny_run, device="cuda").engine()
+    keys, labels = np.arange(16), np.arange(16) % 2
+    engine.latents(keys, labels, 0)
+    torch.cuda.synchronize()
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        engine.latents(keys, labels, 1)
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two NVIDIA GPUs")
+def test_the_second_gpu_draws_what_the_first_one_does(tiny_run: Path) -> None:
+    first, second = (load(tiny_run, device=f"cuda:{index}").sample(100, seed=1) for index in range(2))
+    np.testing.assert_array_equal(first, second)

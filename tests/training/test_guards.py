@@ -56,12 +56,12 @@ class Said(NullReporter):
 class Bench:
     """A trainer and its batches, without the run around them."""
 
-    def __init__(self, source: Path, *overrides: str, world: World | None = None) -> None:
+    def __init__(self, source: Path, *overrides: str, world: World | None = None, device: torch.device = CPU) -> None:
         self.config = config(source, *overrides)
         data = load_images(str(source))
         torch.manual_seed(0)
-        subject = build_subject(self.config, data, CPU)
-        self.trainer = Trainer(self.config, subject, CPU, world)
+        subject = build_subject(self.config, data, device)
+        self.trainer = Trainer(self.config, subject, device, world)
         self.batches = subject.batches()
 
     def step(self, count: int = 1) -> None:
@@ -122,6 +122,23 @@ def test_the_flag_on_the_device_gives_the_same_weights(corners_npz: Path) -> Non
             torch.testing.assert_close(left[name], right[name], rtol=1e-5, atol=1e-6)
         else:
             assert torch.equal(left[name], right[name]), name
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("schedule", ["edm", "linear"])
+def test_no_step_waits_for_a_gpu(corners_npz: Path, schedule: str) -> None:
+    prediction = "edm" if schedule == "edm" else "epsilon"
+    settings = (f"diffusion.schedule={schedule}", f"diffusion.prediction={prediction}")
+    bench = Bench(corners_npz, *settings, device=torch.device("cuda"))
+    bench.step(3)  # memory, kernels and the optimizer's moments are there from now on
+    torch.cuda.synchronize()
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        bench.step(3)
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
+    assert bench.trainer.drain(1.0) is not None
 
 
 def spoiled(monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Denoiser], None]) -> None:
