@@ -7,17 +7,21 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
 import torch
 
+from synthgen.checkpoints import load_checkpoint, save_checkpoint
 from synthgen.config.loading import load_config
 from synthgen.errors import UsageError
 from synthgen.generation.engine import Engine
+from synthgen.generation.guiding import weaker_copy
 from synthgen.generation.model import Model
 from synthgen.generation.model import load_image_model as load
 from synthgen.generation.plan import plan_from_dict, plan_samples
+from synthgen.runs import list_checkpoints
 from synthgen.training.run import train
 from tests.conftest import TINY
 
@@ -80,17 +84,45 @@ def test_an_interval_saves_calls_and_outside_of_it_nothing_changes(model: Model)
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"autoguidance": "self", "guidance_scale": 2.0}, "is the model itself"),
+        ({"autoguidance": "alone", "guidance_scale": 2.0}, "is the model itself"),
         ({"autoguidance": "weak"}, "scale 1 changes nothing"),
         ({"guidance_scale": 2.0, "guidance_interval": (5.0, 0.1)}, "LOW,HIGH"),
         ({"guidance_scale": 2.0, "guidance_interval": (float("nan"), 1.0)}, "LOW,HIGH"),
     ],
 )
-def test_what_cannot_be(model: Model, weak_run: Path, settings: dict[str, object], message: str) -> None:
-    places = {"self": model.path, "weak": weak_run}
+def test_what_cannot_be(
+    model: Model, weak_run: Path, tmp_path: Path, settings: dict[str, object], message: str
+) -> None:
+    places = {"alone": tmp_path / "model.safetensors", "weak": weak_run}
+    places["alone"].write_bytes(model.path.read_bytes())  # without the state of its run
     settings = {name: places.get(str(value), value) for name, value in settings.items()}
     with pytest.raises(UsageError, match=message):
         model.recipe(**settings)  # type: ignore[arg-type]
+
+
+def test_the_model_itself_is_guided_by_its_other_average(model: Model, tiny_run: Path, tmp_path: Path) -> None:
+    """Training keeps two; the state beside the checkpoint has the one that the model is not made of."""
+    header, state = load_checkpoint(list_checkpoints(tiny_run, "state")[0], kind="state")
+    other = weaker_copy(model, tiny_run)
+    assert other.sha256 == header["sha256"] != model.sha256
+    for name, tensor in other.denoiser.network.state_dict().items():
+        assert torch.equal(tensor, state[f"short.{name}"]), name
+    assert model.recipe(autoguidance=model, guidance_scale=1.5).autoguidance == other.sha256
+    guided, plain = model.sample(16, autoguidance=tiny_run, guidance_scale=3.0), model.sample(16)
+    assert not np.array_equal(guided, plain)
+    # A card may have chosen the shorter one: then the longer one is the other.
+    run = tmp_path / "chosen"
+    copytree(tiny_run, run)
+    place = list_checkpoints(run)[0]
+    short = {name.removeprefix("short."): one for name, one in state.items() if name.startswith("short.")}
+    save_checkpoint(place, short, {**load_checkpoint(place)[0]})
+    longer = weaker_copy(load(run, device="cpu"), run).denoiser.network.state_dict()
+    assert all(torch.equal(tensor, state[f"ema.{name}"]) for name, tensor in longer.items())
+    # Without a second average there is nothing to be guided by.
+    single = {name: one for name, one in state.items() if not name.startswith("ema.")}
+    save_checkpoint(list_checkpoints(run, "state")[0], single, header)
+    with pytest.raises(UsageError, match="holds no other average"):
+        weaker_copy(load(run, device="cpu"), run)
 
 
 def test_another_network_or_other_classes_are_refused(model: Model, corners_npz: Path, tmp_path: Path) -> None:
