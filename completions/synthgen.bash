@@ -93,6 +93,7 @@ _synthgen() {
         'synthgen sample --autoguidance') words='fashion-mnist-fast fashion-mnist mnist-fast mnist' files=1 runs=1 value=1 ;;
         'synthgen sample --quality') words='fast balanced best' value=1 ;;
         'synthgen sample --compile') words='auto always never' value=1 ;;
+        'synthgen sample --block-size') words='' value=1 ;;
         'synthgen sample --temperature') words='' value=1 ;;
         'synthgen sample --device') words='auto cpu cuda mps' value=1 ;;
         'synthgen sample --color') words='auto always never' value=1 ;;
@@ -218,7 +219,7 @@ _synthgen() {
         'synthgen') words='--version --help -h' ;;
         'synthgen quickstart') words='--out -o --budget --count -n --seed --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen train') words='--config -c --data --from --distill --out -o --budget --steps --epochs --seed --devices --nodes --strategy --precision --max-bad --track --set --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
-        'synthgen sample') words='--count -n --out -o --class --prompt --where --balance --complete --draws --allow-missing --quantiles --length --start --format --escape-formulas --seed --shards --shard-size --shard --sampler --steps --noise-levels --eta --guidance-scale --guidance-interval --autoguidance --quality --compile --temperature --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
+        'synthgen sample') words='--count -n --out -o --class --prompt --where --balance --complete --draws --allow-missing --quantiles --length --start --format --escape-formulas --seed --shards --shard-size --shard --sampler --steps --noise-levels --eta --guidance-scale --guidance-interval --autoguidance --quality --compile --block-size --temperature --device --resume --force --dry-run --json --quiet -q --color --help -h' ;;
         'synthgen sample verify') words='--json --quiet -q --color --help -h' ;;
         'synthgen sample merge') words='--out -o --format --resume --force --json --quiet -q --color --help -h' ;;
         'synthgen evaluate') words='--real --fake --count -n --features --inception-weights --metrics --fail-if --holdout --test --target --window --protocol --seeds --set --out -o --seed --max-bad --no-cache --device --force --json --quiet -q --color --help -h' ;;

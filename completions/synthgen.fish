@@ -124,6 +124,7 @@ complete -c synthgen -n '__fish_seen_subcommand_from sample' -l guidance-interva
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l autoguidance -r -F -a 'fashion-mnist-fast fashion-mnist mnist-fast mnist (__synthgen_runs)' -d 'Images: guide by this weaker copy, not by the label'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l quality -r -f -a 'fast balanced best' -d 'Images: a setting of the sampler card, in place of --sampler and --steps'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l compile -r -f -a 'auto always never' -d 'Images: compile the network (default: auto, where that saves time)'
+complete -c synthgen -n '__fish_seen_subcommand_from sample' -l block-size -r -f -d 'Images: computed together (default: on a GPU what fits)'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l temperature -r -f -d 'Rows: below 1, likelier values only'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l device -r -f -a 'auto cpu cuda mps' -d 'auto, cpu, cuda, cuda:1 or mps'
 complete -c synthgen -n '__fish_seen_subcommand_from sample' -l resume -d 'Go on where an interrupted run stopped'

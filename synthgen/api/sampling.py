@@ -46,6 +46,7 @@ def sample(
     guidance_interval: tuple[float, float] | None = None,
     autoguidance: str | Path | Model | None = None,
     quality: str | None = None,
+    block_size: int | None = None,
     temperature: float | None = None,
     device: str = "auto",
     resume: bool = False,
@@ -58,8 +59,9 @@ def sample(
         count: how many; 64 images, else 1,000 unless it is said, or 1 of series longer than a window. With `complete`,
             as many as that file has.
         prompts: of images, of a model that learned from captions: what to show in turn, in place of labels.
-        labels, sampler, eta, guidance_scale: of images and series. guidance_interval, autoguidance, quality: of
-            images; see `Model.recipe`. format: of images png (default), npz or idx, into the folder `out`.
+        labels, sampler, eta, guidance_scale: of images and series. guidance_interval, autoguidance, quality and
+            block_size: of images; see `Model.recipe`. format: of images png (default), npz or idx, into the folder
+            `out`.
         where, balance, temperature: of rows; see `TableModel.sample`; where: of series, too. complete, draws,
             allow_missing: a table, or series, whose missing cells are filled; see `TableModel.complete`.
             `out` is FILE.csv, .csv.gz, .tsv, .parquet, of series also .npz, or a folder for a file in `format`.
@@ -71,7 +73,7 @@ def sample(
     shared: dict[str, Any] = {"resume": resume, "force": force, "reporter": reporter}
     chosen: dict[str, Any] = {"labels": labels, "sampler": sampler, "eta": eta, "guidance_scale": guidance_scale}
     images: dict[str, Any] = {"guidance_interval": guidance_interval, "autoguidance": autoguidance, "quality": quality}
-    images["prompts"] = prompts
+    images |= {"prompts": prompts, "block_size": block_size}
     rows = {"balance": balance, "temperature": temperature}
     series = {"quantiles": tuple(quantiles) or None, "length": length, "start_time": start_time}
     if isinstance(model, Model):

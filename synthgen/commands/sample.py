@@ -20,7 +20,7 @@ from synthgen.commands.options import (
     SeedOption,
 )
 from synthgen.commands.sample_choices import Compile, Format, Quality, Sampler, refuse_foreign
-from synthgen.commands.sample_compile import with_compilation
+from synthgen.commands.sample_compile import as_it_runs_best
 from synthgen.commands.sample_images import make_folder, make_shards, note_quality, show_plan
 from synthgen.commands.sample_request import read_interval, read_levels, read_request
 from synthgen.commands.sample_series import SeriesFlags, sample_series
@@ -131,6 +131,12 @@ def sample(
         Compile | None,
         typer.Option("--compile", help="Images: compile the network [default: auto, where that saves time]."),
     ] = None,
+    block_size: Annotated[
+        int | None,
+        typer.Option(
+            "--block-size", min=1, metavar="N", help="Images: computed together [default: on a GPU what fits]."
+        ),
+    ] = None,
     temperature: Annotated[
         float | None, typer.Option("--temperature", metavar="X", help="Rows: below 1, likelier values only.")
     ] = None,
@@ -172,6 +178,7 @@ def sample(
             "--autoguidance": autoguidance,
             "--quality": quality,
             "--compile": compile_,
+            "--block-size": block_size,
             "--temperature": temperature,
         }
         modality = modality_of(checkpoint)
@@ -250,11 +257,12 @@ def sample(
             guidance_interval=read_interval(guidance_interval),
             autoguidance=autoguidance,
             quality=quality.value if quality else None,
+            block_size=block_size,
         )
         if quality:
             note_quality(console, model, quality.value)
         mode = compile_.value if compile_ else None
-        recipe = with_compilation(console, model, recipe, request, mode, force=force, dry_run=dry_run)
+        recipe = as_it_runs_best(console, model, recipe, request, mode, block_size, force=force, dry_run=dry_run)
         total = request.shard_count(model, recipe)
         plan = plan_samples(
             model, request.count, labels=class_, seed=seed, recipe=recipe, format=request.format, shards=total

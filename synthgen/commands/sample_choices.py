@@ -60,6 +60,7 @@ _OWNERS = {
     "--autoguidance": (_PICTURES,),
     "--quality": (_PICTURES,),
     "--compile": (_PICTURES,),
+    "--block-size": (_PICTURES,),
     "--where": (_ROWS, _SERIES),
     "--complete": (_ROWS, _SERIES),
     "--draws": (_ROWS, _SERIES),

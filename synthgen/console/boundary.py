@@ -126,7 +126,7 @@ def _environment_error(error: BaseException) -> SynthgenError | None:
 def _out_of_memory() -> SynthgenError:
     return SynthgenError(
         "out of memory",
-        hint="work in smaller pieces: --set training.batch_size=32, or sampling.block_size=16 for sampling",
+        hint="work in smaller pieces: train with --set training.batch_size=32, sample images with --block-size 8",
     )
 
 

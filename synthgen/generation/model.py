@@ -109,7 +109,8 @@ class Model:
         noise_levels: sigma/alpha at each step, falling. Those of the model belong to its own sampler and steps: with
         others the schedule spaces the levels. guidance_interval: (low, high), the sigma/alpha at which to guide.
         autoguidance: a weaker copy that guides in place of the missing label, see `weaker_copy`. quality: fast,
-        balanced or best, a whole setting from the model's sampler card. Raises UsageError.
+        balanced or best, a whole setting from the model's sampler card. block_size: samples computed together, on which
+        their last digits depend; `synthgen.generation.blocks.fitting_block` finds a GPU's. Raises UsageError.
         """
         given: dict[str, Any] = {"sampler": sampler, "steps": steps, "eta": eta, "guidance_scale": guidance_scale}
         given |= {"noise_levels": None if noise_levels is None else tuple(noise_levels)}

@@ -128,7 +128,7 @@ def shard_count(
     if shard_size is not None and shard_size < block_size:
         raise UsageError(
             f"--shard-size must be {block_size} or more, not {shard_size}",
-            "samples are made in blocks of that size (sampling.block_size of the model)",
+            "samples are made in blocks of that size (--block-size)",
         )
     size = shard_size or max(block_size, min(_SHARD_SAMPLES, _SHARD_BYTES // image_bytes))
     blocks = -(-count // block_size)
