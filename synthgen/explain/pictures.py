@@ -16,6 +16,9 @@ PAPER, INK, SOFT = (255, 255, 255), (32, 32, 32), (112, 112, 112)  # greys, so t
 ABOVE, BELOW = (194, 87, 12), (37, 99, 201)
 _HEAD, _GAP, _PAIR_GAP = 44, 3, 12
 _PART_WIDTH, _NAME_LIMIT = 58, 150
+MAP_PARTS = ("image", "map", "overlay")
+_COVER = 0.75
+"""Of an image's pixel, that the strongest value of a map over it hides."""
 MAX_COLUMNS, MAX_FRAMES = 16, 48
 """Steps that a strip and an animation show at most; of more, evenly spaced ones."""
 
@@ -131,46 +134,44 @@ def frames(
     steps, size = len(x0), tile_size(x.shape[3], x.shape[4], aim)
     pictures = [
         _frame(
-            held[step],
-            guessed[step],
+            (held[step], guessed[step]),
             names,
             size,
             f"step {step + 1} of {steps}, noise level {sigma_text(sigmas[step])}",
         )
         for step in columns_of(steps, MAX_FRAMES)
     ]
-    return [*pictures, _frame(held[-1], held[-1], names, size, "final image")]
+    return [*pictures, _frame((held[-1], held[-1]), names, size, "final image")]
 
 
-def frame_corner(index: int, count: int, size: tuple[int, int], part: int) -> tuple[int, int]:
-    """(left, top) of sample `index` of `count` in a frame with tiles of `size`; part 0 is the upper one."""
+def frame_corner(index: int, count: int, size: tuple[int, int], part: int, parts: int = 2) -> tuple[int, int]:
+    """(left, top) of sample `index` of `count` in a frame with tiles of `size`; part 0 of `parts` is the upper one."""
     row, column = divmod(index, min(8, count))
-    block = 2 * (size[0] + _GAP) + 24
+    block = parts * (size[0] + _GAP) + 24
     return 74 + column * (size[1] + _GAP), 34 + row * block + part * (size[0] + _GAP)
 
 
 def _frame(
-    upper: np.ndarray,
-    lower: np.ndarray,
+    shown: Sequence[np.ndarray],
     names: Sequence[str],
     size: tuple[int, int],
     told: str,
-    parts: tuple[str, str] = ("x_t", "x0_hat"),
+    parts: Sequence[str] = ("x_t", "x0_hat"),
 ) -> np.ndarray:
-    """One frame: two sets of uint8 images (N, H, W, C) above each other, `told` as headline."""
-    count = len(names)
+    """One frame: sets of uint8 images (N, H, W, C) above each other, one for each of `parts`, `told` as headline."""
+    count, last = len(names), len(parts) - 1
     right = 74 + min(8, count) * (size[1] + _GAP) + _GAP
-    bottom = frame_corner(count - 1, count, size, 1)[1] + size[0] + 24
+    bottom = frame_corner(count - 1, count, size, last, len(parts))[1] + size[0] + 24
     canvas = Image.new("RGB", (max(420, right), bottom), PAPER)
     draw = ImageDraw.Draw(canvas)
     draw.text((8, 8), told, INK, _font(15))
     for index, name in enumerate(names):
-        for part, (images, label) in enumerate(zip((upper, lower), parts, strict=True)):
-            left, top = frame_corner(index, count, size, part)
+        for part, (images, label) in enumerate(zip(shown, parts, strict=True)):
+            left, top = frame_corner(index, count, size, part, len(parts))
             canvas.paste(tile(images[index], size), (left, top))
             if index % 8 == 0:
                 draw.text((8, top + size[0] // 2 - 8), label, SOFT, _font(13))
-        left, top = frame_corner(index, count, size, 1)
+        left, top = frame_corner(index, count, size, last, len(parts))
         draw.text((left, top + size[0] + 3), _fitting(name, size[1], 13), SOFT, _font(13))
     return np.asarray(canvas)
 
@@ -231,14 +232,30 @@ def signed_colors(values: np.ndarray, top: float | None = None) -> np.ndarray:
     The scale is symmetric, its end `top`, or the 99.5th percentile of the absolute values, so that one pixel does not
     hide the rest.
     """
+    strength, color = _strength(values, top)
+    return np.rint(255.0 + strength * (color - 255.0)).astype(np.uint8)
+
+
+def overlay(image: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """A signed map (H, W) over its image, uint8 (H, W, C): the colours of `signed_colors` where the map says most, the
+    image as it is where it says nothing; uint8 (H, W, 3)."""
+    strength, color = _strength(values)
+    weight = _COVER * strength
+    return np.rint(image.astype(np.float64) * (1.0 - weight) + color * weight).astype(np.uint8)
+
+
+def _strength(values: np.ndarray, top: float | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """How strong a signed map is, (H, W, 1) in [0, 1], and in which colour, (H, W, 3)."""
     top = top or float(np.quantile(np.abs(values), 0.995)) or float(np.abs(values).max()) or 1.0
-    strength = np.clip(values / top, -1.0, 1.0)[..., None]
-    color = np.where(strength >= 0, np.array(ABOVE, np.float64), np.array(BELOW, np.float64))
-    return np.rint(255.0 + np.abs(strength) * (color - 255.0)).astype(np.uint8)
+    signed = np.clip(values / top, -1.0, 1.0)[..., None]
+    color = np.where(signed >= 0, np.array(ABOVE, np.float64), np.array(BELOW, np.float64))
+    return np.abs(signed), color
 
 
 def map_strip(images: np.ndarray, maps: np.ndarray, names: Sequence[str], *, aim: int = 140) -> np.ndarray:
-    """Images (uint8 N, H, W, C) above their signed maps (N, H, W), side by side; uint8 (height, width, 3)."""
+    """Images (uint8 N, H, W, C), below them their signed maps (N, H, W), and these over the images; uint8 (height,
+    width, 3)."""
     colored = np.stack([signed_colors(one) for one in maps])
-    size = tile_size(images.shape[1], images.shape[2], aim)
-    return _frame(images, colored, names, size, "orange speaks for the class, blue against it", ("image", "map"))
+    both = np.stack([overlay(image, one) for image, one in zip(images, maps, strict=True)])
+    size, told = tile_size(images.shape[1], images.shape[2], aim), "orange speaks for the class, blue against it"
+    return _frame((images, colored, both), names, size, told, MAP_PARTS)

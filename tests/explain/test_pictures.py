@@ -11,12 +11,15 @@ from PIL import Image
 from synthgen.explain.pictures import (
     ABOVE,
     BELOW,
+    MAP_PARTS,
     MAX_COLUMNS,
     columns_of,
     displayed,
     frame_corner,
     frames,
     gif_bytes,
+    map_strip,
+    overlay,
     printable,
     signed_colors,
     strip,
@@ -122,6 +125,30 @@ def test_signed_map_is_white_at_zero_and_symmetric():
     away = 255 - colors.astype(int).min(-1)[0]
     assert (np.diff(away[200:]) >= 0).all() and (np.diff(away[:201]) <= 0).all()
     assert (signed_colors(np.zeros((2, 2))) == 255).all()
+
+
+def test_a_map_covers_its_image_where_it_says_something():
+    image = np.arange(64, dtype=np.uint8).reshape(8, 8, 1)
+    grey = np.repeat(image, 3, axis=-1)
+    assert np.array_equal(overlay(image, np.zeros((8, 8))), grey)
+    values = np.zeros((8, 8))
+    values[0, 0], values[7, 7] = 1.0, -1.0
+    found = overlay(grey, values)
+    assert found[0, 0].tolist() == np.rint(0.25 * grey[0, 0] + 0.75 * np.array(ABOVE)).tolist()
+    assert found[7, 7].tolist() == np.rint(0.25 * grey[7, 7] + 0.75 * np.array(BELOW)).tolist()
+    values[0, 0] = values[7, 7] = 0.0
+    assert np.array_equal(found[1:7], grey[1:7])
+
+
+def test_a_strip_of_maps_shows_images_maps_and_overlays():
+    images = np.random.default_rng(0).integers(0, 256, (9, 8, 8, 1), dtype=np.uint8)
+    maps = np.random.default_rng(1).normal(size=(9, 8, 8))
+    picture, size = map_strip(images, maps, [f"n{k}" for k in range(9)]), tile_size(8, 8, 140)
+    for index in (0, 8):  # of the first row of samples and of the second
+        shown = (np.repeat(images[index], 3, -1), signed_colors(maps[index]), overlay(images[index], maps[index]))
+        for part, expected in enumerate(shown):
+            corner = frame_corner(index, 9, size, part, len(MAP_PARTS))
+            assert np.array_equal(cut(picture, corner, size, 8), expected), (index, part)
 
 
 def test_names_are_brought_to_the_letters_of_the_font():

@@ -24,6 +24,7 @@ from synthgen.models.classifier import SMALLEST_SIDE
 if TYPE_CHECKING:
     from synthgen.explain.images.run import Explanation
 
+UNTESTED = "With care: without classes it could not be tested what its pixels are worth; every other check was passed."
 CAM_BLOCKS = ("up", "middle", "down")
 _FEW_LEVELS, _FEW_DRAWS = 12, 2
 """For maps of models with shuffled weights."""
@@ -180,6 +181,8 @@ def _audited(found: Explanation, one: Attribution, shuffled: list[np.ndarray], o
         size = float(np.abs(one.scalars).mean())
         checks.append(audit.completeness(one.details["completeness_gap"], size, one.unit))
     verdict = audit.verdict(checks, data="images", things="pixels")
+    if one.method not in found.losses and not any(map(audit.failed_check, checks)):
+        verdict = UNTESTED
     found.attributions[one.method] = one.judged(tuple(checks), verdict)
 
 

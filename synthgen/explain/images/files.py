@@ -18,7 +18,7 @@ from synthgen.explain.images.summary import (
     journey_part,
     neighbours_part,
 )
-from synthgen.explain.pictures import columns_of, displayed, frames, gif_bytes, map_strip, strip
+from synthgen.explain.pictures import columns_of, displayed, frames, gif_bytes, map_strip, overlay, strip
 from synthgen.explain.trajectory import CAVEAT
 from synthgen.rendering import grid, png_bytes
 
@@ -65,6 +65,15 @@ def overview(trajectory: Trajectory) -> np.ndarray:
     steps = columns_of(len(trajectory.x0), 6)
     shown = displayed(trajectory.x0)[steps, :3]
     return grid(np.concatenate(list(shown.swapaxes(0, 1))), len(steps))
+
+
+def map_overview(found: Explanation, name: str) -> np.ndarray:
+    """A picture small enough for a terminal: up to eight images, and below them the same under the map `name`."""
+    maps = found.attributions[name].maps[:8]
+    images = decoded(found.context.x0[:8])
+    colored = images if images.shape[-1] == 3 else np.repeat(images, 3, axis=-1)
+    both = np.stack([overlay(image, one) for image, one in zip(colored, maps, strict=True)])
+    return grid(np.concatenate([colored, both]), len(images))
 
 
 def _saved(found: Explanation, arrays: dict[str, np.ndarray]) -> bytes:

@@ -104,7 +104,7 @@ def explain_to_folder(
     The folder appears when everything is in it; what `force` replaces is there until then. images: see
     `explain_images`. Raises: UsageError before anything is written; StoppedError.
     """
-    from synthgen.explain.images.files import overview, write_files
+    from synthgen.explain.images.files import map_overview, overview, write_files
 
     check_output(out, force=force)
     found = explain_images(model, request, images=images, reporter=reporter, should_stop=should_stop)
@@ -113,6 +113,9 @@ def explain_to_folder(
     found.folder = out
     if reporter is not None and found.context.trajectory is not None and found.steps is not None:
         reporter.preview(overview(found.context.trajectory), "x0_hat from noise to image", out / "trajectory.png")
+    if reporter is not None and found.attributions:
+        name = next(iter(found.attributions))
+        reporter.preview(map_overview(found, name), f"{name}, over the images", out / f"{name}.png")
     return found
 
 

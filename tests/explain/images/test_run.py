@@ -17,9 +17,12 @@ from safetensors.numpy import load_file
 
 from synthgen.config.loading import load_config
 from synthgen.errors import StoppedError, UsageError
+from synthgen.explain.attribution import Attribution
 from synthgen.explain.audit import shuffled
-from synthgen.explain.images.applying import _audited
-from synthgen.explain.images.run import Request, explain_to_folder
+from synthgen.explain.images.applying import UNTESTED, _audited
+from synthgen.explain.images.context import Context
+from synthgen.explain.images.run import Explanation, Request, explain_to_folder
+from synthgen.explain.images.sources import encoded
 from synthgen.generation.model import Model, load
 from synthgen.outputs import MARKER
 from synthgen.training.run import train
@@ -184,6 +187,19 @@ def test_a_model_with_shuffled_weights_is_not_believed(model: Model) -> None:
     found = broken.explain(two_corners(3)[0], methods=["evidence"], labels=[0, 1]).attributions["evidence"]
     assert found.verdict.startswith("Do not believe it: the model knows nothing of such images")
     assert not model.explain(two_corners(3)[0], methods=["judge"], labels=[0, 1]).context.learned.value < 0
+
+
+def test_what_could_not_be_tested_is_not_believed(model: Model) -> None:
+    """Attention of a model without classes passes what there is to pass; nothing says what its pixels are worth."""
+    x0, random = encoded(model, two_corners(6)[0][::2]), np.random.default_rng(0)
+    found = Explanation(Context(model, x0, None, np.arange(3), tuple("abc"), model.recipe()), Request())
+    values = random.normal(size=(3, 1, 8, 8)).astype(np.float32)
+    halves, others = np.stack([values[:, 0]] * 2), [random.normal(size=(3, 8, 8))]
+    one = Attribution("attention", "", values, np.full(3, np.nan), tuple("abc"), tuple("abc"), (0,), "", halves=halves)
+    _audited(found, one, others)
+    assert found.attributions["attention"].verdict == UNTESTED
+    _audited(found, one, [values[:, 0]])
+    assert "it would look the same with shuffled weights" in found.attributions["attention"].verdict
 
 
 def test_the_way_out_of_noise_is_told(model: Model, folder: Path) -> None:
