@@ -53,6 +53,11 @@ def sent(values: np.ndarray, device: torch.device) -> torch.Tensor:
     return held.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else held.to(device)
 
 
+def wide(tensor: torch.Tensor) -> torch.Tensor:
+    """In float64; on the CPU where the device has none (Apple's GPUs)."""
+    return (tensor.cpu() if tensor.device.type == "mps" else tensor).double()
+
+
 def computes_bf16(device: torch.device) -> bool:
     """Whether the device has bf16 arithmetic of its own (not merely an emulation, which is slower than fp32)."""
     if device.type == "cuda":

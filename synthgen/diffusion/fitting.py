@@ -15,6 +15,7 @@ from itertools import combinations
 import numpy as np
 import torch
 
+from synthgen.devices import wide
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.loop import Denoise, run_table
 from synthgen.diffusion.samplers import SamplerTable, build_table
@@ -95,7 +96,7 @@ def _trajectories(denoiser: Denoiser, levels: Levels, blocks: Iterable[Block]) -
     for noise, labels in blocks:
         kept = _trajectory(table, _at(denoiser, levels, labels, noise.device), float(levels.sigmas[0]) * noise)
         ends.append(kept[len(levels.sigmas) - 1].reshape(noise.shape))
-        kept = kept.double()
+        kept = wide(kept)
         total += (kept @ kept.T).cpu().numpy()
         entries += noise.numel()
     return total / max(1, entries), ends

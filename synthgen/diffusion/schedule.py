@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from synthgen.devices import wide
 from synthgen.errors import UsageError, nearest
 
 SCHEDULES = ("edm", "linear", "cosine", "flow")
@@ -56,9 +57,8 @@ class NoiseSchedule(Protocol):
 
 
 def _normal(uniform: torch.Tensor) -> torch.Tensor:
-    """Standard normal numbers at these probabilities, float32; by way of float64, which Apple's GPUs do not have."""
-    able = uniform.cpu() if uniform.device.type == "mps" else uniform
-    normal: torch.Tensor = torch.special.ndtri(able.double().clamp(1e-6, 1 - 1e-6)).float()
+    """Standard normal numbers at these probabilities, float32, by way of float64."""
+    normal: torch.Tensor = torch.special.ndtri(wide(uniform).clamp(1e-6, 1 - 1e-6)).float()
     return normal.to(uniform.device)
 
 

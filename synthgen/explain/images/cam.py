@@ -152,4 +152,4 @@ def judge_cam(judge: Judge, x0: np.ndarray, labels: np.ndarray, names: tuple[str
 def _laid_over(found: torch.Tensor, height: int, width: int) -> np.ndarray:
     """(B, 1, h, w) to float64 (B, H, W), between the places in a line."""
     large = functional.interpolate(found.detach().float(), (height, width), mode="bilinear", align_corners=False)
-    return np.asarray(large[:, 0].double().cpu().numpy())
+    return np.asarray(large[:, 0].cpu().double().numpy())

@@ -53,10 +53,10 @@ def integrated(context: Context, judge: Judge, draws: int = DRAWS) -> Attributio
         with torch.enable_grad():
             found, gap = explained.attribute(image, start, n_steps=STEPS, return_convergence_delta=True)
         with torch.no_grad():
-            odds = Odds(judge, told)(torch.cat([image[:1], start])).double().cpu().numpy()
+            odds = Odds(judge, told)(torch.cat([image[:1], start])).cpu().double().numpy()
         scalars[row] = odds[0] - odds[1:].mean()
-        gaps[row] = gap.double().cpu().numpy()
-        values = found.detach().double().cpu().numpy()
+        gaps[row] = gap.cpu().double().numpy()
+        values = found.detach().cpu().double().numpy()
         halves[0, row], halves[1, row] = values[::2].mean(axis=0), values[1::2].mean(axis=0)
     return Attribution(
         "judge-integrated",

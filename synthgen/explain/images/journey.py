@@ -92,8 +92,8 @@ def _watched(context: Context) -> tuple[np.ndarray | None, np.ndarray]:
             own = denoiser(x, *at, told)
             if told is not None:
                 difference = (at[0] / at[1]) * (own - denoiser(x, *at, None))
-                energies.append(difference.square().mean(dim=(1, 2, 3)).sqrt().double().cpu().numpy())
-    states = torch.stack(seen[:: 1 if told is None else 2]).double().cpu().numpy()
+                energies.append(difference.square().mean(dim=(1, 2, 3)).sqrt().cpu().double().numpy())
+    states = torch.stack(seen[:: 1 if told is None else 2]).cpu().double().numpy()
     return (None if told is None else np.stack(energies)), states
 
 

@@ -60,7 +60,7 @@ class Judge:
         with torch.inference_mode():
             for start in range(0, len(images), _BATCH):
                 part = torch.from_numpy(np.ascontiguousarray(images[start : start + _BATCH]))
-                found.append(self.logits(part).double().log_softmax(dim=1).cpu().numpy())
+                found.append(self.logits(part).cpu().double().log_softmax(dim=1).numpy())
         return np.concatenate(found)
 
     def shuffled(self, seed: int) -> Judge:
