@@ -27,7 +27,7 @@ from synthgen.reporting import NullReporter, Reporter
 from synthgen.stopping import ShouldStop, never_stop
 from synthgen.training.batches import Batch, Batches
 from synthgen.training.draws import draw
-from synthgen.training.starting import begin_from
+from synthgen.training.starting import begin_from, check_unseen
 from synthgen.training.subject import Draws
 
 
@@ -121,6 +121,7 @@ class ImageSubject:
         self._denoiser = build_denoiser(config, self.codec, len(told), deviation, device, table)
         self._taken = None
         if config.start is not None and origin is not None:
+            check_unseen(origin, data.fingerprint, 0 if self.held_out is None else len(self.held_out))
             self._taken = begin_from(origin, config.start, self._denoiser.network, told, self.vocabulary)
         self.denoiser: nn.Module = self._denoiser
         self.facts: dict[str, Any] = {

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from synthgen.checkpoints import load_checkpoint
+from synthgen.checkpoints import load_checkpoint, read_header
 from synthgen.config.schema import StartConfig
 from synthgen.data.captions import Vocabulary
 from synthgen.errors import UsageError
@@ -82,6 +82,23 @@ def begin_from(
     new = tuple(name for name in own if name not in fitting and name not in whole)
     _silence_new_attention(network, set(new))
     return Taken(share, new)
+
+
+def check_unseen(path: Path, fingerprint: str, held_out: int) -> None:
+    """Raise UsageError when the model at `path` learned from images that are now to be held out.
+
+    fingerprint: of the images that training and held-out ones are taken from; of other images nothing is known. Of the
+    same ones fewer are always a part of more (`ImageData.hold_out`).
+    """
+    header = read_header(path)
+    seen = held_out - int(header["data"].get("held_out", 0))
+    if header["data"]["fingerprint"] == fingerprint and seen > 0:
+        share = header["config"]["data"].get("validation", 0.0)
+        raise UsageError(
+            f"{path} learned from {seen:,} of the {held_out:,} images that are to be held out: it would be judged by "
+            "what it knows",
+            f"--set data.validation={share:g} holds out what it never saw",
+        )
 
 
 def _rows(classes: Sequence[str], vocabulary: Vocabulary | None) -> dict[str, list[str | None]]:

@@ -187,6 +187,22 @@ def test_settings_of_another_version_are_no_bug(tiny_run: Path, corners_npz: Pat
             )  # type: ignore[arg-type]
 
 
+def test_what_the_origin_learned_from_is_not_held_out(tiny_run: Path, corners_npz: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="learned from 51 of the 51 images that are to be held out") as caught:
+        built(settings(tiny_run, corners_npz, "data.validation=0.2"), tiny_run)
+    assert caught.value.hint == "--set data.validation=0 holds out what it never saw"
+    first = settings(tiny_run, corners_npz, "training.steps=1", "data.validation=0.2")
+    out = tmp_path / "first"
+    train(first.model_copy(update={"start": None}), out, device="cpu")
+    for share in (0.2, 0.1, 0.0):
+        built(settings(out, corners_npz, f"data.validation={share}"), out)
+    with pytest.raises(UsageError, match="learned from 13 of the 64"):
+        built(settings(out, corners_npz, "data.validation=0.25"), out)
+    images = two_corners(90)
+    np.savez(tmp_path / "others.npz", images=images[0], labels=images[1], class_names=np.array(["top", "bottom"]))
+    built(settings(tiny_run, tmp_path / "others.npz", "data.validation=0.2"), tiny_run)
+
+
 def test_another_checkpoint_than_the_named_one_is_refused(tiny_run: Path, corners_npz: Path, tmp_path: Path) -> None:
     config = settings(tiny_run, corners_npz, "training.steps=2")
     other = train(config, tmp_path / "other", device="cpu", origin=resolve_run(tiny_run)).checkpoint
