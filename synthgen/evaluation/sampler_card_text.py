@@ -72,9 +72,12 @@ def about_choice(found: Card, quality: str) -> str:
 
 
 def _on_guidance(found: Card) -> list[str]:
-    """Whether guidance helped, where it was tried."""
+    """Whether guidance helped; where it could be and was not tried, how to."""
     guided = [one for one in found.settings if one.sampling.guidance_scale != 1.0]
     plain = [one for one in found.complete if one.sampling.guidance_scale == 1.0]
+    by_class = any(one.agreement is not None and one.sampling.sampler != "consistency" for one in plain)
+    if not guided and by_class:
+        return ["guidance was not tried: `synthgen runs card RUN --guidance 1,1.5` says whether it helps"]
     if not guided or not plain:
         return []
     lowest = min(plain, key=lambda one: one.fid)

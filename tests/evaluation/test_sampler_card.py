@@ -174,7 +174,11 @@ def test_the_card_says_whether_guidance_helps() -> None:
     better = setting(16, 0.5, 0.1, steps=8, guidance_scale=1.5)
     assert "does not lower" in about_card(card(plain, worse))[-1]
     assert "guidance helps: dpm++2m, 8 steps, guidance 1.5" in about_card(card(plain, worse, better))[-1]
-    assert not any("guidance" in text for text in about_card(card(plain)))
+    assert not any("guidance" in text for text in about_card(card(plain)))  # nothing to guide towards
+    of_class = plain.model_copy(update={"agreement": 0.9})
+    assert "guidance was not tried: `synthgen runs card RUN --guidance 1,1.5`" in about_card(card(of_class))[-1]
+    fast = SamplingConfig(sampler="consistency", steps=2)
+    assert not any("guidance" in text for text in about_card(card(of_class.model_copy(update={"sampling": fast}))))
 
 
 def test_candidates_hold_the_models_own_setting_once() -> None:
