@@ -68,7 +68,8 @@ def train(
             [f"{key}={value}" for key, value in (settings or {}).items()]
         )
         what, config = None, what or ("series" if series else "table")
-    lengths = {"training.budget": budget, "training.steps": steps, "training.epochs": epochs}
+    given = {"training.budget": budget, "training.steps": steps, "training.epochs": epochs}
+    lengths = {key: value for key, value in given.items() if value is not None}  # None must not undo `settings`
     source = type(data).__name__ if in_memory else None if data is None else str(data)
     flags = {"data.source": source, **(settings or {}), **lengths}
     folder = None if out is None else Path(out)

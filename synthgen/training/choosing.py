@@ -78,7 +78,8 @@ def choose_settings(
     if source is None and resumed and (resumed / "config.yaml").is_file():
         source = resumed / "config.yaml"
     elif source is None and data:
-        source = str(data) if data in preset_names() else GENERIC[modality_of_data(str(data), overrides)]
+        told = [*overrides, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
+        source = str(data) if data in preset_names() else GENERIC[modality_of_data(str(data), told)]
     elif source is None:
         raise UsageError("nothing to train on", "give a preset (`synthgen train mnist`), --config FILE or --data DIR")
     stem = Path(str(data)).name if data else Path(str(source)).stem

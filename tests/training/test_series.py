@@ -62,6 +62,14 @@ def test_what_a_source_is(series_csv: Path, tmp_path: Path) -> None:
     assert name == "sensors"
     assert isinstance(found, SeriesConfig)
     assert choose_settings("sines").config.modality == "series"
+    for flags in ({"data.window": 12}, {"modality": "series", "training.steps": None}):  # of `synthgen.train`
+        assert choose_settings(str(series_csv), flags=flags).config.modality == "series"
+    np.savez(tmp_path / "whole.npz", X=np.zeros((4, 6, 2), np.int64))
+    assert modality_of_data(str(tmp_path / "whole.npz")) == "series"
+    np.savez(tmp_path / "digits.npz", X=np.zeros((4, 8, 8), np.int64))
+    assert modality_of_data(str(tmp_path / "digits.npz")) == "images"
+    np.savez(tmp_path / "one.npz", X=np.zeros((4, 96)))
+    assert modality_of_data(str(tmp_path / "one.npz")) == "series"
 
 
 @pytest.mark.parametrize(
@@ -161,8 +169,9 @@ def test_frames_and_arrays_in_memory(tmp_path: Path) -> None:
     assert model.sample_frame(2).columns.tolist() == list(sensors(1).columns)
     values = np.random.default_rng(0).normal(size=(40, 8, 2))
     settings = {name: value for name, value in settings.items() if name not in ("data.label", "data.window")}
-    other = synthgen.train(data=values, out=tmp_path / "array", steps=3, settings=settings)
+    other = synthgen.train(data=values, out=tmp_path / "array", settings=settings | {"training.steps": 3})
     assert isinstance(other, SeriesModel)
+    assert other.header["training"]["steps"] == 3  # a length among the settings counts, too
     assert other.sample(5).shape == (5, 8, 2)
 
 
