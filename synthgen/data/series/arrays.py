@@ -137,6 +137,8 @@ def _labels(values: np.ndarray | None, count: int, name: str) -> np.ndarray:
     if values is None:
         raise UsageError(f"{name} has classes for one of its parts only")
     flat = values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    if flat.dtype.kind == "f" and np.isfinite(flat).all() and (flat % 1 == 0).all() and (np.abs(flat) < 2**53).all():
+        flat = flat.astype(np.int64)  # as archives of text files have them: 1.0, 2.0
     if flat.shape != (count,) or flat.dtype.kind not in "iuUSb":
         raise UsageError(
             f"{name}: classes must be {count:,} whole numbers or texts, not {values.dtype} of shape {values.shape}"

@@ -17,7 +17,7 @@ _MANIFEST = "manifest.json"
 
 
 def is_series(source: str | Path) -> bool:
-    """Whether `source` means series: a known name, an npz of real numbers (N, L, C), a folder of several tables.
+    """Whether `source` means series: a known name, an npz of numbers (N, L, C), a folder of several tables.
 
     What `synthgen sample` wrote with a model of series is one, too. Any other single CSV or Parquet file is a table
     unless the settings say otherwise.
@@ -63,7 +63,10 @@ def archives_in(folder: Path) -> list[Path]:
 
 
 def _holds_series(path: Path) -> bool:
-    """Whether the main array of an npz file is (N, L, C) of real numbers."""
+    """Whether the main array of an npz file is (N, L, C) or (N, L), of real or of whole numbers.
+
+    Bytes (N, H, W) are pictures, and so are other whole numbers where H = W.
+    """
     from synthgen.data.npz import array_heads
 
     try:
@@ -74,7 +77,9 @@ def _holds_series(path: Path) -> bool:
     if name is None:
         return False
     shape, dtype = heads[name]
-    return len(shape) == 3 and dtype.kind == "f"
+    if len(shape) == 2 or dtype.kind == "f":
+        return len(shape) in (2, 3) and dtype.kind in "fi"
+    return len(shape) == 3 and dtype.kind == "i" and shape[1] != shape[2]
 
 
 def main_array(names: list[str]) -> str | None:

@@ -241,6 +241,8 @@ def test_arrays_with_lengths_and_classes(tmp_path: Path) -> None:
     assert same.fingerprint == data.fingerprint
     flat = series_from_array(values[..., 0])
     assert (len(flat), flat.schema.channels) == (6, ("channel_1",))
+    numbered = series_from_array(values, labels=[1.0, 1.0, 2.0, 2.0, 1.0, 2.0])  # as text files have them
+    assert numbered.frame["label"].dtype == "Int64" and sorted(set(numbered.frame["label"])) == [1, 2]
 
 
 def test_channels_of_an_archive_are_told_by_their_names(tmp_path: Path) -> None:
