@@ -144,7 +144,8 @@ def to_arrow(frame: pd.DataFrame, schema: TableSchema) -> pyarrow.Table:
 def _arrow_column(values: pd.Series, column: ColumnSchema) -> Any:
     import pyarrow
 
-    kind = arrow_type(str(column.format.get("dtype", "string")))
+    added = {"integer": "int64", "number": "double"}.get(column.kind, "string")  # of columns that the file did not have
+    kind = arrow_type(str(column.format.get("dtype", added)))
     missing = values.isna().to_numpy(bool)
     if _came_as_text(column):
         return pyarrow.array(_written(values, column)).cast(kind)

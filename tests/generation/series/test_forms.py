@@ -11,7 +11,7 @@ import torch
 
 from synthgen.config.series import SeriesConfig, SeriesDataConfig, SeriesModelConfig, SeriesSamplingConfig
 from synthgen.data.series.codec import SeriesCodec
-from synthgen.data.series.reading import series_from_array, series_from_frame
+from synthgen.data.series.reading import read_series, series_from_array, series_from_frame
 from synthgen.data.series.schema import SeriesData
 from synthgen.diffusion.series import build_series_denoiser
 from synthgen.errors import UsageError
@@ -169,3 +169,15 @@ def test_how_many_unless_it_is_said() -> None:
     model = of_frame(wide())
     assert default_count(model, SeriesRequest()) == default_count(model, SeriesRequest(length=8)) == 1000
     assert default_count(model, SeriesRequest(length=9)) == 1
+
+
+def test_columns_that_are_added_to_those_of_parquet_are_numbers(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    frame = wide(TIMES["quarters"])
+    frame.to_parquet(tmp_path / "a.parquet")
+    config = SeriesDataConfig(window=8)
+    model = untrained(read_series(tmp_path / "a.parquet", config), config)
+    assert model.sample_frame(2)["sequence"].tolist() == [1] * 8 + [2] * 8
+    part = frame[:9].assign(x=[0.5] * 6 + [None] * 3)
+    assert model.complete(part, draws=2)["draw"].tolist() == [0] * 9 + [1] * 9
+    assert model.complete(part, draws=9, quantiles=[0.1, 0.9])["quantile"].tolist() == [0.1] * 9 + [0.9] * 9
