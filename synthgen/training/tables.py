@@ -73,7 +73,7 @@ class RowBatches:
     def __call__(self, step: int, rows: slice | None = None) -> RowBatch:
         """Batch number `step`, or only some consecutive `rows` of it."""
         rows = rows or slice(0, self.batch_size)
-        index = torch.from_numpy(self.indices(step)[rows]).to(self.device)
+        index = devices.sent(self.indices(step)[rows], self.device)
         tokens, fractions = self._tokens[index].long(), self._fractions[index].float()
         return RowBatch(tokens, fractions, (step + 1) * self.batch_size // len(self._tokens), rows)
 
