@@ -41,6 +41,10 @@ def to_hide(known: torch.Tensor, numbers: torch.Tensor) -> torch.Tensor:
     """
     steps, there, unknown = len(known), known & numbers, ~known & numbers
     found = torch.zeros_like(known)
+    seen = torch.nonzero(there.any(1))[:, 0]
+    if not len(seen):
+        return found
+    unknown[: int(seen[0])] = unknown[int(seen[-1]) + 1 :] = False  # a forecast is no gap, and is spread by nothing
     wanted = max(ENOUGH * int((unknown & there.any(0)).any(0).sum()), int((unknown & there.any(0)).sum()) // 4)
     for copy in range(1, _COPIES + 1):
         found |= unknown.roll(round(copy * _GOLDEN * steps) % steps, 0) & there
@@ -81,6 +85,7 @@ def measure_spread(engine: SeriesEngine, codec: SeriesCodec, canvas: Canvas, see
         return None
     truth, seen = canvas.given[0, :steps].double().numpy(), torch.nonzero((known & numbers).any(1))[:, 0]
     canvas.known[:, :steps] &= ~hidden
+    canvas.lengths = np.minimum(canvas.lengths, int(seen[-1]) + 1)
     fill(engine, canvas, seed ^ _STREAM)
     drawn, cells = canvas.given[:, :steps].double().numpy(), hidden.numpy()
     found = torch.ones(canvas.given.shape[1:])

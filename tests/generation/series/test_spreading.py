@@ -20,6 +20,7 @@ from tests.diffusion.series_parts import Codec, Part
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 WINDOW = 12
+TWO = torch.ones(2, dtype=torch.bool)
 PARTS = (Part("a", "channel", 0, 1), Part("b", "channel", 1, 2))
 AS_THEY_ARE = SimpleNamespace(scaler=Scaler("standard", 0.0, 1.0, -10.0, 10.0))
 CODEC: Any = SimpleNamespace(codings={"a": AS_THEY_ARE, "b": AS_THEY_ARE})
@@ -113,6 +114,15 @@ def test_what_is_behind_the_end_and_what_is_short_stays_as_it_is(denoiser: Serie
     last = int(known.any(1).nonzero()[-1])
     assert spread is not None
     assert (spread[last + 1 :] == 1).all() and (spread[: last + 1] == spread[0]).all() and (spread[0] != 1).any()
+    longer = known.clone()
+    longer[300:] = False  # a forecast is not drawn for it
+    canvas = canvas_of(truth, longer, DRAWS)
+    assert measure_spread(engine_of(denoiser, 2), CODEC, canvas, seed=0) is not None
+    assert not canvas.known[:, int(longer.any(1).nonzero()[-1]) + WINDOW :].any()
+    known[:400] = True  # a forecast of what has no gaps
+    assert not to_hide(known, TWO).any()
+    assert measure_spread(engine_of(denoiser), CODEC, canvas_of(truth, known, DRAWS), seed=0) is None
+    known[:400] = torch.rand(400, 2, generator=torch.Generator().manual_seed(5)) < 0.8
     short = canvas_of(truth[:60], known[:60], DRAWS)
     assert measure_spread(engine_of(denoiser), CODEC, short, seed=0) is None
 
