@@ -129,7 +129,7 @@ def _learned_from_arrays(checkpoint: Path) -> bool:
 
 
 def _is_text(complete: Path | None) -> bool:
-    return complete is not None and complete.suffix.lower() != ".npz"
+    return complete is not None and complete.suffix.lower() not in (".npz", ".npy")
 
 
 def _check(console: Console, flags: SeriesFlags, place: Place) -> None:

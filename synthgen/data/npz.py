@@ -84,6 +84,22 @@ def _unreadable(path: Path, error: Exception) -> UsageError:
 def read_npy(path: Path, split: str) -> ArraySet:
     """The images of an .npy file, memory-mapped where they are uint8 (N, H, W, C) already."""
     asked = check_split(split, ("all",), str(path))
+    array = read_single(path)
+    return ArraySet(to_nhwc(to_uint8(array, str(path)), str(path)), About(str(path), asked, None, ()))
+
+
+def array_head(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of the array in an .npy file. Raises UsageError."""
+    try:
+        with path.open("rb") as stream:
+            shape, _, dtype = _header(stream, str(path))
+            return shape, dtype
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+
+
+def read_single(path: Path) -> np.ndarray:
+    """The array of an .npy file, memory-mapped. Raises UsageError for what is damaged or holds no plain values."""
     try:
         with path.open("rb") as stream:
             shape, _, dtype = _header(stream, str(path))
@@ -91,10 +107,10 @@ def read_npy(path: Path, split: str) -> ArraySet:
             expected = stream.tell() + math.prod(shape) * dtype.itemsize
         if path.stat().st_size != expected:
             raise UsageError(f"{path} is damaged: {path.stat().st_size:,} bytes where its header promises {expected:,}")
-        array = np.load(path, mmap_mode="c", allow_pickle=False)
+        array: np.ndarray = np.load(path, mmap_mode="c", allow_pickle=False)
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error}") from error
-    return ArraySet(to_nhwc(to_uint8(array, str(path)), str(path)), About(str(path), asked, None, ()))
+    return array
 
 
 def _pairs(path: Path, members: dict[str, str]) -> dict[str, tuple[str, str | None]]:

@@ -70,6 +70,9 @@ def test_what_a_source_is(series_csv: Path, tmp_path: Path) -> None:
     assert modality_of_data(str(tmp_path / "digits.npz")) == "images"
     np.savez(tmp_path / "one.npz", X=np.zeros((4, 96)))
     assert modality_of_data(str(tmp_path / "one.npz")) == "series"
+    for shape, kind in (((4, 6, 2), "series"), ((4, 8, 8), "images"), ((4, 96), "series")):
+        np.save(tmp_path / "single.npy", np.zeros(shape))
+        assert modality_of_data(str(tmp_path / "single.npy")) == kind
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synthgen.data.npz import array_heads, read_arrays
+from synthgen.data.npz import array_heads, read_arrays, read_single
 from synthgen.data.series.sequences import Steps
 from synthgen.data.series.sources import main_array
 from synthgen.data.tables.schema import ColumnSchema, TableSchema
@@ -35,7 +35,12 @@ class ArrayPart:
 
 
 def read_array_parts(path: Path) -> tuple[list[ArrayPart], tuple[str, ...]]:
-    """(the parts of an npz file, names of its channels or ()). Raises UsageError naming the array that is wrong."""
+    """(the parts of an npz file, names of its channels or ()). Raises UsageError naming the array that is wrong.
+
+    An npy file is one array of values.
+    """
+    if path.name.lower().endswith(".npy"):
+        return [ArrayPart(np.asarray(read_single(path)), None, None)], ()
     heads = array_heads(path)
     if "X_train" in heads:
         wanted = [("X_train", "_train", 1)] + ([("X_test", "_test", 3)] if "X_test" in heads else [])

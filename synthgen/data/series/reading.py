@@ -16,7 +16,7 @@ from synthgen.data.series.known import KNOWN_SERIES
 from synthgen.data.series.schema import SeriesData, SeriesSchema
 from synthgen.data.series.sequences import Steps
 from synthgen.data.series.sines import sines
-from synthgen.data.series.sources import archives_in, is_made, sequence_files
+from synthgen.data.series.sources import ARCHIVES, archives_in, is_made, sequence_files
 from synthgen.data.series.splitting import PARTS, split_steps
 from synthgen.data.series.wholes import Whole, from_arrays, from_table, table_config
 from synthgen.data.tables.frames import from_pandas
@@ -38,7 +38,7 @@ def read_series(
     reporter: Reporter | None = None,
     should_stop: ShouldStop = never_stop,
 ) -> SeriesData:
-    """Read series: a known name, CSV, TSV, Parquet in wide or long form, npz of (N, L, C), or a folder of tables.
+    """Read series: a known name, CSV, TSV, Parquet in wide or long form, npz or npy of (N, L, C), a folder of tables.
 
     config: how to read it; by default every column's part is found out. schema: the columns and their parts, instead
     of finding them out: synthetic or test series in the terms of the real ones. split: `train` (with the validation
@@ -126,7 +126,7 @@ def read_whole(
         del table
         form = "folder" if folder else None
         return from_table(box, config.model_copy(update=folder), schema, reporter, should_stop, form)
-    if path.name.lower().endswith(".npz"):
+    if path.name.lower().endswith(ARCHIVES):
         if not path.is_file():
             raise UsageError(f"there is no file {path}")
         parts, names = read_array_parts(path)

@@ -10,6 +10,7 @@ from synthgen.data.tables.sources import PARQUET_SUFFIXES, TEXT_SUFFIXES
 from synthgen.errors import SynthgenError
 
 SUFFIXES = TEXT_SUFFIXES + PARQUET_SUFFIXES
+ARCHIVES = (".npz", ".npy")
 ARRAYS = ("X_train", "X_test", "X", "data", "arr_0")
 """Names of the arrays of values in an npz file, the first of them first; else the only array is it."""
 _IMAGES = ("images", "x", "samples")
@@ -17,7 +18,7 @@ _MANIFEST = "manifest.json"
 
 
 def is_series(source: str | Path) -> bool:
-    """Whether `source` means series: a known name, an npz of numbers (N, L, C), a folder of several tables.
+    """Whether `source` means series: a known name, an npz or npy of numbers (N, L, C), a folder of several tables.
 
     What `synthgen sample` wrote with a model of series is one, too. Any other single CSV or Parquet file is a table
     unless the settings say otherwise.
@@ -26,7 +27,7 @@ def is_series(source: str | Path) -> bool:
     if path.is_dir():
         return is_made(path) or len(sequence_files(path)) >= 2
     if path.is_file():
-        return is_made(path) or (path.suffix.lower() == ".npz" and _holds_series(path))
+        return is_made(path) or (path.suffix.lower() in ARCHIVES and _holds_series(path))
     return str(source) in KNOWN_SERIES
 
 
@@ -63,23 +64,24 @@ def archives_in(folder: Path) -> list[Path]:
 
 
 def _holds_series(path: Path) -> bool:
-    """Whether the main array of an npz file is (N, L, C) or (N, L), of real or of whole numbers.
+    """Whether the main array of an npz file, or that of an npy file, is (N, L, C) or (N, L), of numbers.
 
-    Bytes (N, H, W) are pictures, and so are other whole numbers where H = W.
+    Bytes (N, H, W) are pictures, and so are other whole numbers, and all in an npy file, where H = W.
     """
-    from synthgen.data.npz import array_heads
+    from synthgen.data.npz import array_head, array_heads
 
+    single = path.suffix.lower() == ".npy"
     try:
-        heads = array_heads(path)
+        heads = {ARRAYS[-1]: array_head(path)} if single else array_heads(path)
     except SynthgenError:
         return False
     name = main_array(list(heads))
     if name is None:
         return False
     shape, dtype = heads[name]
-    if len(shape) == 2 or dtype.kind == "f":
-        return len(shape) in (2, 3) and dtype.kind in "fi"
-    return len(shape) == 3 and dtype.kind == "i" and shape[1] != shape[2]
+    if dtype.kind not in "fi" or len(shape) not in (2, 3):
+        return False
+    return len(shape) == 2 or shape[1] != shape[2] or (dtype.kind == "f" and not single)
 
 
 def main_array(names: list[str]) -> str | None:

@@ -19,6 +19,7 @@ from synthgen.data.series.schema import SeriesSchema
 from synthgen.data.series.sequences import Steps, Where, constant_within, cut_before, in_order, on_grid
 from synthgen.data.tables.columns import to_series
 from synthgen.data.tables.inference import infer
+from synthgen.data.tables.numbers import number_kind
 from synthgen.data.tables.raw import Column, RawTable
 from synthgen.data.tables.reading import split_column
 from synthgen.data.tables.schema import ColumnSchema, TableSchema
@@ -107,6 +108,7 @@ def from_table(
         if partial:
             frame = hold(frame, ids, [name for name in schema.table.names if name in (schema.label, *schema.static)])
         return _arranged(frame, ids, schema, name, where, config, None, reporter)
+    _check_header(raw, reporter)
     inferred = infer(raw, table_config(config))
     columns = tuple(_counting(column, raw) for column in inferred.schema.columns)
     held = {column.name: column for column in raw.columns}
@@ -126,6 +128,18 @@ def from_table(
     for column, reason in roles.dropped.items():
         reporter.info(f"column '{column}' is left out: it {reason}")
     return replace(whole, dropped=roles.dropped)
+
+
+def _check_header(raw: RawTable, reporter: Reporter) -> None:
+    """Warn where the first line of a text file is taken for names and looks like the first step."""
+    names = [column.name for column in raw.columns]
+    kind = number_kind(names) if raw.lines is not None else None
+    counts = kind == "integer" and all(int(one) < int(other) for one, other in zip(names, names[1:], strict=False))
+    if kind is not None and not counts:  # 0, 1, 2 and 2023, 2024 are names
+        reporter.warn(
+            f"{raw.name}: the first line was taken for the names of the columns, and it holds numbers: '{names[0]}'; "
+            "if they are values, put a line of names before it"
+        )
 
 
 def _official(raw: RawTable, config: SeriesDataConfig) -> tuple[str, np.ndarray] | None:

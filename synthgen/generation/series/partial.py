@@ -15,6 +15,7 @@ from synthgen.data.series.levels import to_codes
 from synthgen.data.series.reading import part_of, read_whole, with_dates
 from synthgen.data.series.roles import SEQUENCE
 from synthgen.data.series.schema import SeriesData
+from synthgen.data.series.sources import ARCHIVES
 from synthgen.data.series.times import advance, as_numbers
 from synthgen.data.series.wholes import from_table, table_config
 from synthgen.data.tables.frames import from_pandas
@@ -42,7 +43,7 @@ def read_partial(model: SeriesModel, source: str | Path, reporter: Reporter | No
         what = "is a folder" if path.is_dir() else "does not exist"
         raise UsageError(f"{path} {what}: one file of sequences to complete is needed", "CSV, TSV, Parquet or npz")
     config = _config(model)
-    if path.suffix.lower() == ".npz":
+    if path.suffix.lower() in ARCHIVES:
         whole = read_whole(path, config, model.schema, reporter)
         data = part_of(whole, config, "all", reporter)
     else:

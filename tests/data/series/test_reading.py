@@ -13,6 +13,7 @@ from synthgen.config.series import SeriesDataConfig
 from synthgen.data.series.reading import read_series, series_from_array, series_from_frame
 from synthgen.data.series.schema import SeriesData, SeriesSchema
 from synthgen.errors import UsageError
+from synthgen.reporting import NullReporter
 
 HOURS = pd.date_range("2024-01-01", periods=200, freq="h")
 
@@ -55,6 +56,19 @@ def test_wide_csv_with_times(tmp_path: Path) -> None:
     assert data.schema.step["interval"] == 3_600_000_000
     np.testing.assert_array_equal(data.frame["a"], frame["a"])
     assert [column.kind for column in data.schema.table.columns] == ["datetime", "number", "integer"]
+
+
+@pytest.mark.parametrize(("header", "told"), [("0.5,1.5", True), ("3,1", True), ("0,1", False), ("a,1", False)])
+def test_a_first_line_of_numbers_is_told(tmp_path: Path, header: str, told: bool) -> None:
+    heard = []
+
+    class Listening(NullReporter):
+        def warn(self, message: str) -> None:
+            heard.append(message)
+
+    (tmp_path / "a.csv").write_text(f"{header}\n1.0,2.0\n3.5,4.5\n5.5,1.5\n")
+    read_series(tmp_path / "a.csv", SeriesDataConfig(window=2), reporter=Listening())
+    assert ["taken for the names of the columns" in message for message in heard] == [True] * told
 
 
 def test_wide_csv_without_times(tmp_path: Path) -> None:
@@ -239,6 +253,10 @@ def test_arrays_with_lengths_and_classes(tmp_path: Path) -> None:
     assert roles(data) == (None, None, "label", (), ("channel_1", "channel_2"))
     same = series_from_array(values, labels=list("aabbab"), lengths=np.array([5, 5, 3, 5, 5, 5]))
     assert same.fingerprint == data.fingerprint
+    np.save(tmp_path / "a.npy", values)
+    np.testing.assert_array_equal(read_series(tmp_path / "a.npy").frame["channel_2"], data.frame["channel_2"])
+    with pytest.raises(UsageError, match="there is no file"):
+        read_series(tmp_path / "b.npy")
     flat = series_from_array(values[..., 0])
     assert (len(flat), flat.schema.channels) == (6, ("channel_1",))
     numbered = series_from_array(values, labels=[1.0, 1.0, 2.0, 2.0, 1.0, 2.0])  # as text files have them
