@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -134,7 +135,7 @@ def _check_header(raw: RawTable, reporter: Reporter) -> None:
     """Warn where the first line of a text file is taken for names and looks like the first step."""
     names = [column.name for column in raw.columns]
     kind = number_kind(names) if raw.lines is not None else None
-    counts = kind == "integer" and all(int(one) < int(other) for one, other in zip(names, names[1:], strict=False))
+    counts = kind == "integer" and all(int(one) < int(other) for one, other in pairwise(names))
     if kind is not None and not counts:  # 0, 1, 2 and 2023, 2024 are names
         reporter.warn(
             f"{raw.name}: the first line was taken for the names of the columns, and it holds numbers: '{names[0]}'; "
