@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Where = Callable[[int], str]
+_NAME_IDS = "if it holds several sequences, name the column that tells them apart: --set data.id=COLUMN"
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,12 @@ def owners(offsets: np.ndarray) -> np.ndarray:
 
 
 def in_order(
-    frame: pd.DataFrame, time: str | None, ids: pd.Series | None, name: str, where: Where
+    frame: pd.DataFrame, time: str | None, ids: pd.Series | None, name: str, where: Where, several: str = ""
 ) -> tuple[np.ndarray | None, np.ndarray, bool]:
     """(rows in order or None when they are already, offsets of the sequences, whether rows were moved in time).
 
     Sequences come in the order of their ids when there are times, else in that of their first rows. Raises UsageError
-    for a missing time or id, and for two rows with the same.
+    for a missing time or id, and for two rows with the same. several: how rows without ids are told apart, in words.
     """
     for column in (time, None if ids is None else str(ids.name)):
         if column is not None:
@@ -82,7 +83,8 @@ def in_order(
         order = np.lexsort((values, codes))
         same = (np.diff(values[order]) == 0) & (np.diff(codes[order]) == 0)
         if same.any():
-            raise _twice(frame, time, ids, name, where, *sorted(order[np.argmax(same) + np.arange(2)].tolist()))
+            first, second = sorted(order[np.argmax(same) + np.arange(2)].tolist())
+            raise _twice(frame, time, ids, name, where, first, second, several or _NAME_IDS)
         moved = bool((np.diff(np.argsort(order, kind="stable"))[np.diff(codes) == 0] < 0).any())
     counts = np.bincount(codes)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
@@ -104,15 +106,20 @@ def _codes(ids: pd.Series, *, ordered: bool) -> np.ndarray:
 
 
 def _twice(
-    frame: pd.DataFrame, time: str, ids: pd.Series | None, name: str, where: Where, first: int, second: int
+    frame: pd.DataFrame,
+    time: str,
+    ids: pd.Series | None,
+    name: str,
+    where: Where,
+    first: int,
+    second: int,
+    several: str,
 ) -> UsageError:
     moment = frame[time].iloc[first]
     owner = "" if ids is None else f" of the sequence '{ids.iloc[first]}'"
-    hint = "if it holds several sequences, name the column that tells them apart: --set data.id=COLUMN"
-    if ids is not None:
-        hint = "each step of a sequence needs a time of its own"
     return UsageError(
-        f"{name}: column '{time}' holds {moment}{owner} twice, in {where(first)} and {where(second)}", hint
+        f"{name}: column '{time}' holds {moment}{owner} twice, in {where(first)} and {where(second)}",
+        several if ids is None else "each step of a sequence needs a time of its own",
     )
 
 

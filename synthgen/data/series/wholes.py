@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_CORRECT = "correct the cell, or leave it empty where there is no value"
+
+
 @dataclass(frozen=True)
 class Whole:
     """All steps of a source, before anything is held out. licence: of a known one. notes: what people should know."""
@@ -165,6 +168,7 @@ def _convert(
     config: SeriesDataConfig,
     where: Where,
     should_stop: ShouldStop,
+    hint: str | None = None,
 ) -> pd.DataFrame:
     """The columns in their normal forms; each raw one is taken out of `held` when its turn comes."""
     import pandas as pd
@@ -173,7 +177,7 @@ def _convert(
     for described in columns:
         if should_stop():
             raise StoppedError("stopped while reading the columns")
-        found[described.name] = to_series(held.pop(described.name), described, set(config.missing), where)
+        found[described.name] = to_series(held.pop(described.name), described, set(config.missing), where, hint)
     return pd.DataFrame(found, copy=False)
 
 
@@ -186,7 +190,7 @@ def _convert_known(
     missing = (*config.missing, *schema.table.format.get("missing", ()))
     config = config.model_copy(update={"missing": missing})
     held = {column.name: column for column in raw.columns}
-    frame = _convert(held, [c for c in schema.table.columns if c.name in names], config, where, should_stop)
+    frame = _convert(held, [c for c in schema.table.columns if c.name in names], config, where, should_stop, _CORRECT)
     if schema.id is not None:
         return frame, frame[schema.id]
     if SEQUENCE in names and SEQUENCE not in schema.table.names:
@@ -215,7 +219,8 @@ def _arranged(
     reporter: Reporter,
 ) -> Whole:
     """Sequences in order, on their grid of times, cut where their class or part changes."""
-    order, offsets, moved = in_order(frame, schema.time, ids, name, where)
+    several = f"if it holds several sequences, a column '{SEQUENCE}' tells them apart" if schema.step else ""
+    order, offsets, moved = in_order(frame, schema.time, ids, name, where, several)
     if order is not None:
         frame = frame.iloc[order].reset_index(drop=True)
         official = None if official is None else official[order]

@@ -86,10 +86,12 @@ def _pad(texts: np.ndarray) -> tuple[str, str]:
     return left, after.pop() if len(after) == 1 else ""
 
 
-def to_series(column: Column, schema: ColumnSchema, missing: Collection[str], where: Where) -> pd.Series:
+def to_series(
+    column: Column, schema: ColumnSchema, missing: Collection[str], where: Where, hint: str | None = None
+) -> pd.Series:
     """The values of one column in the normal form of its kind. Raises UsageError naming the first row that fails.
 
-    where: words for the place of a row, its number from 0 given.
+    where: words for the place of a row, its number from 0 given. hint: what to do then; None: which settings help.
     """
     if isinstance(column, TypedColumn):
         return _from_typed(column, schema, where)
@@ -100,7 +102,8 @@ def to_series(column: Column, schema: ColumnSchema, missing: Collection[str], wh
         row = int(np.argmax(cells.codes == place))
         raise UsageError(
             f"{where(row)}, column '{schema.name}': '{texts[place][:60]}' is not {_ARTICLES.get(kind, 'such a value')}",
-            f'If it means a missing value: --set data.columns.{schema.name}.missing=["{texts[place][:60]}"]; '
+            hint
+            or f'If it means a missing value: --set data.columns.{schema.name}.missing=["{texts[place][:60]}"]; '
             f"to learn texts: --set data.columns.{schema.name}.kind=category",
         )
 
@@ -119,11 +122,23 @@ def to_series(column: Column, schema: ColumnSchema, missing: Collection[str], wh
         moments, bad = parse_dates(texts, str(schema.format.get("format", "")))
         if bad is not None:
             own, _ = date_format(texts)
-            if not own or ("zone" in own) != ("zone" in schema.format):
+            if not own:
                 fail(bad, kind)
+            if ("zone" in own) != ("zone" in schema.format):
+                raise _other_zone(schema, where(int(np.argmax(cells.codes == bad))), texts[bad])
             moments, _ = parse_dates(texts, own["format"])
         return dates(moments, cells.codes)
     return objects(np.array([*texts, None], object)[:-1], cells.codes)
+
+
+def _other_zone(schema: ColumnSchema, place: str, text: str) -> UsageError:
+    """Of a date with a zone where the known ones have none, or the other way round."""
+    zoned = "zone" in schema.format
+    have, others = ("no zone", "have one") if zoned else ("a zone", "have none")
+    return UsageError(
+        f"{place}, column '{schema.name}': '{text[:60]}' has {have}, and the dates that were learned {others}",
+        "write the zone behind the time: 2024-05-31T14:00Z or +02:00" if zoned else "leave the zone out",
+    )
 
 
 def numeric(kind: str, values: np.ndarray, codes: np.ndarray) -> pd.Series:

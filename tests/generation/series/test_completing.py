@@ -163,13 +163,15 @@ def test_quantiles_by_kind() -> None:
         ),
         (lambda f: f.assign(mood="upp"), "column 'mood': the model has never seen 'upp'"),
         (lambda f: f.assign(level="abc"), "level"),
+        (lambda f: f.assign(when=f["when"].astype(str) + "Z"), "has a zone, and the dates that were learned have none"),
         (lambda f: f.assign(when=f["when"].iloc[0]), "twice"),
     ],
 )
 def test_what_cannot_be_completed(model: SeriesModel, change: object, message: str, tmp_path: Path) -> None:
     change(partial(2)).to_csv(tmp_path / "part.csv", index=False)  # type: ignore[operator]
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError, match=message) as told:
         read_known(model, tmp_path / "part.csv")
+    assert "--set" not in str(told.value.hint)  # `synthgen sample` has none
 
 
 def test_draws_and_quantiles_are_checked(model: SeriesModel) -> None:

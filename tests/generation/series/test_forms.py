@@ -171,6 +171,15 @@ def test_how_many_unless_it_is_said() -> None:
     assert default_count(model, SeriesRequest(length=9)) == 1
 
 
+def test_several_recordings_are_told_apart_by_a_column_of_ours() -> None:
+    model, part = of_frame(wide(TIMES["quarters"])), wide(TIMES["quarters"])[:9].assign(x=[0.5] * 6 + [None] * 3)
+    twice = pd.concat([part, part])
+    with pytest.raises(UsageError, match="twice, in row 0 and row 9") as told:
+        model.complete(twice)
+    assert "a column 'sequence' tells them apart" in str(told.value.hint)
+    assert model.complete(twice.assign(sequence=[1] * 9 + [2] * 9))["x"].notna().all()
+
+
 def test_columns_that_are_added_to_those_of_parquet_are_numbers(tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     frame = wide(TIMES["quarters"])
