@@ -193,7 +193,8 @@ class _Finder:
             self._check_texts(column, numbers=True)
             raise UsageError(
                 f"{self.name}: the column '{time}' is no time: it was taken for {_article(column.kind)}",
-                f"dates of a form that is not known: --set data.columns.{time}.format=%d.%m.%Y",
+                self._long_numbers(time)
+                or f"dates of a form that is not known: --set data.columns.{time}.format=%d.%m.%Y",
             )
 
     def _check_texts(self, column: ColumnSchema, *, numbers: bool) -> None:
@@ -209,6 +210,14 @@ class _Finder:
                 else f'if it means a missing value: --set data.columns.{column.name}.missing=["{text[:60]}"]; '
                 f"to learn texts: --set data.columns.{column.name}.kind=category",
             )
+
+    def _long_numbers(self, name: str) -> str:
+        """What to do about whole numbers with so many digits that tables take them for codes; "" for anything else."""
+        digits = (str(value).lstrip("+-").isdecimal() for value in self.frame[name].dropna())
+        more = (
+            f"whole numbers of more than 15 digits count as codes; as numbers: --set data.columns.{name}.kind=integer"
+        )
+        return more if all(digits) else ""
 
     def _static(self, id_: str | None, rest: list[str], found: Roles) -> list[str]:
         """Columns with one value for each sequence; names of the sequences are left out."""
@@ -257,7 +266,8 @@ class _Finder:
             raise UsageError(f"{self.name}: column '{column.name}' {self.refused[column.name]}", drop)
         if column.kind == "identifier":
             raise UsageError(
-                f"{self.name}: column '{column.name}' is different in every row, which no {role} can be", drop
+                f"{self.name}: column '{column.name}' is different in every row, which no {role} can be",
+                self._long_numbers(column.name) or drop,
             )
         if column.kind == "datetime":
             taken = "" if time is None else f", and the time is '{time}'"

@@ -57,3 +57,14 @@ def test_texts_that_are_categories_by_nature_or_by_order(tmp_path: Path) -> None
     path = written(tmp_path, n=(10, "x"))
     told = SeriesDataConfig.model_validate({"window": 5, "columns": {"n": {"kind": "category"}}})
     assert read_series(path, told).schema.table["n"].kind == "category"
+
+
+def test_times_in_nanoseconds_are_numbers_when_told_so(tmp_path: Path) -> None:
+    times = 1704067200000000000 + 10**8 * np.arange(60)
+    pd.DataFrame({"time": times, "v": np.random.default_rng(0).normal(size=60)}).to_csv(tmp_path / "a.csv", index=False)
+    for time in (None, "time"):
+        with pytest.raises(UsageError) as told:
+            read_series(tmp_path / "a.csv", SeriesDataConfig(window=5, time=time))
+        assert "--set data.columns.time.kind=integer" in str(told.value.hint)
+    config = SeriesDataConfig.model_validate({"window": 5, "columns": {"time": {"kind": "integer"}}})
+    assert read_series(tmp_path / "a.csv", config).schema.step["interval"] == 1e8
