@@ -56,7 +56,7 @@ class LeakCheck:
         if self.refused and not allow_leak:
             raise UsageError(
                 f"leak: {self.message}",
-                "train the generator on the classifier's own images (--train-generator does it; or `synthgen train ... "
+                "train the generator on what the classifier is trained on (--train-generator does it; or `synthgen train ... "
                 "--set data.limit=N` with the N of --real-size), or give --allow-leak and the report will say so",
             )
 

@@ -194,9 +194,10 @@ class _Work:
             return _Real(given, read_series(request.test, config, split="all", **quiet), None)
         whole = read_series(request.real, config, split="all", **quiet)
         if len(whole) == len(given) and whole.fingerprint == given.fingerprint:
+            few = f"no class has enough for a share of {config.test:g}" if config.test else "data.test is 0"
             raise UsageError(
-                f"{request.real} has no test {UNIT}: everything is trained on (data.test is 0)",
-                "give --test SOURCE, or a generator that left some out",
+                f"{request.real} has no test {UNIT}: everything is trained on ({few})",
+                "give --test SOURCE, or a generator that left some out (data.test)",
             )
         return _Real(given, read_series(request.real, config, split="test", **quiet), whole.fingerprint)
 
