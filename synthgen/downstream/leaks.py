@@ -56,8 +56,8 @@ class LeakCheck:
         if self.refused and not allow_leak:
             raise UsageError(
                 f"leak: {self.message}",
-                "train the generator on what the classifier is trained on (--train-generator does it; or `synthgen train ... "
-                "--set data.limit=N` with the N of --real-size), or give --allow-leak and the report will say so",
+                "train the generator on what the classifier learns from: --train-generator does it, or `synthgen train "
+                "... --set data.limit=N` with the N of --real-size; or give --allow-leak, and the report will say so",
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -182,7 +182,7 @@ def test_series_without_classes_or_test_part_are_refused(tmp_path: Path) -> None
         run_protocol(Request(str(tmp_path / "bare.npz"), (str(tmp_path / "bare.npz"),), design=FAST))
     single = str(tmp_path / "single.npz")
     np.savez(single, X=waves(10)[0], y=np.arange(len(waves(10)[0])))
-    with pytest.raises(UsageError, match="no test sequences: .* no class has enough for a share of 0.2"):
+    with pytest.raises(UsageError, match=r"no test sequences: .*no class has enough for a share of 0\.2"):
         run_protocol(Request(single, (single,), design=FAST))
 
 
