@@ -36,9 +36,12 @@ _ID = re.compile(
     r"|household|person|participant|user|customer|vehicle|engine|animal|site|.*[_ ]id)",
     re.IGNORECASE,
 )
+_FLOATS = ("float", "double", "half")
+"""How dtypes begin in which an infinite value cannot be told from a missing one by its text."""
 _NAMES = ("category", "integer", "boolean", "identifier", "constant")
 """Kinds that can tell sequences apart."""
 _NAMED_ROWS = 20
+_LEAST_GAPS, _REGULAR = 8, 0.9
 _FEW_LEVELS = 20
 """So few texts may be categories, even where most of them look like numbers."""
 
@@ -139,6 +142,7 @@ class _Finder:
             order = np.arange(len(values)) if own is None else np.argsort(self._codes(own), kind="stable")
             owner = np.zeros(len(values)) if own is None else self._codes(own)[order]
             rises = (np.diff(values[order])[np.diff(owner) == 0] > 0).all() and len(values) > 1
+            counts = counts or _counts(values[order], owner)
             if rises or counts or (_FAITHFUL.fullmatch(name) and self._tells_apart(name, own)):
                 return name
         return None
@@ -259,6 +263,8 @@ class _Finder:
 
     def _check_channel(self, column: ColumnSchema, role: str, time: str | None) -> None:
         drop = f"leave it out: --set data.drop=[{column.name}]"
+        if column.name in self.refused and str(column.format.get("dtype")).lower().startswith(_FLOATS):
+            raise UsageError(f"{self.name}: column '{column.name}' {self.refused[column.name]}", f"empty it, or {drop}")
         if column.kind in ("category", "identifier"):
             many = column.kind == "identifier" or self.frame[column.name].nunique() > _FEW_LEVELS
             self._check_texts(column, numbers=many or column.name in self.refused)
@@ -278,6 +284,13 @@ class _Finder:
                 f"{self.name}: column '{column.name}' has {levels:,} different texts; a {role} may have {MOST_LEVELS}",
                 drop,
             )
+
+
+def _counts(values: np.ndarray, owner: np.ndarray) -> bool:
+    """Whether numbers (N,), in whatever order of rows, go on by one interval nearly everywhere within an owner (N,)."""
+    ordered = values[np.lexsort((values, owner))]
+    gaps = np.diff(ordered)[np.diff(np.sort(owner)) == 0]
+    return len(gaps) >= _LEAST_GAPS and float(np.isclose(gaps, np.median(gaps)).mean()) > _REGULAR and gaps.min() > 0
 
 
 def _article(kind: str) -> str:

@@ -18,6 +18,7 @@ from synthgen.data.series.naming import id_format
 from synthgen.data.series.roles import SEQUENCE, Roles, find_roles
 from synthgen.data.series.schema import SeriesSchema
 from synthgen.data.series.sequences import Steps, Where, constant_within, cut_before, in_order, on_grid
+from synthgen.data.series.splitting import PARTS
 from synthgen.data.tables.columns import to_series
 from synthgen.data.tables.inference import infer
 from synthgen.data.tables.numbers import number_kind
@@ -126,12 +127,24 @@ def from_table(
     form = form or ("wide" if roles.id is None else "long")
     found = SeriesSchema(table, roles.channels, roles.static, roles.label, roles.time, roles.id, form)
     ids = None if roles.id is None else frame[roles.id]
+    if roles.label is not None:
+        _check_classes(name, frame[roles.label], None if official is None else official[1], where)
     whole = _arranged(
         frame[list(table.names)], ids, found, name, where, config, None if official is None else official[1], reporter
     )
     for column, reason in roles.dropped.items():
         reporter.info(f"column '{column}' is left out: it {reason}")
     return replace(whole, dropped=roles.dropped)
+
+
+def _check_classes(name: str, values: pd.Series, official: np.ndarray | None, where: Where) -> None:
+    """Raises UsageError for the first row without a class; rows of a test part need none."""
+    gone = values.isna().to_numpy(bool) & (True if official is None else official != PARTS.index("test") + 1)
+    if gone.any():
+        raise UsageError(
+            f"{name}, {where(int(np.argmax(gone)))}: nothing in the column '{values.name}', which holds the classes",
+            "every sequence that is learned needs a class: name what is unknown, or leave these rows out",
+        )
 
 
 def _check_header(raw: RawTable, reporter: Reporter) -> None:

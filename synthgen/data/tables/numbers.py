@@ -17,7 +17,7 @@ import numpy as np
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _INTEGER = re.compile(r"[+-]?\d+")
 _COMMA = re.compile(r"[+-]?(?:\d+,\d+|\d+)")
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:([,' ])\d{3})+(?:\.\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:([,' ])\d{3})+(?:\.\d+)?")  # 0,841 has a decimal comma
 _LEADING_ZERO = re.compile(r"[+-]?0\d")
 _LARGEST = 2**53
 """Whole numbers beyond it are not told apart by floating point, and are no measurements: codes, kept as texts."""

@@ -135,8 +135,11 @@ def test_numeric_times() -> None:
 
 def test_unsorted_rows_give_the_same_series() -> None:
     for frame in (wide(), long()):
-        mixed = frame.sample(frac=1, random_state=3)
-        assert series_from_frame(mixed).fingerprint == series_from_frame(frame).fingerprint
+        numbered = frame.assign(when=(frame["when"] - HOURS[0]) // pd.Timedelta("1h")).rename(columns={"when": "t"})
+        for own in (frame, numbered, numbered.assign(t=numbered["t"] * 0.5)):
+            mixed = own.sample(frac=1, random_state=3)
+            assert series_from_frame(mixed).fingerprint == series_from_frame(own).fingerprint
+            assert roles(series_from_frame(mixed))[0] in ("when", "t")
 
 
 def test_short_gaps_are_missing_steps_and_long_ones_cut() -> None:
@@ -209,6 +212,23 @@ def test_a_column_called_split_says_what_is_tested() -> None:
 def test_one_clear_error(change: dict[str, object], config: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         series_from_frame(wide(**change), SeriesDataConfig.model_validate(config))
+
+
+def test_a_row_without_a_class_is_named() -> None:
+    frame = long().assign(mode=["on"] * 210 + [None] * 50 + ["off"] * 140)
+    with pytest.raises(UsageError, match="row 210: nothing in the column 'mode', which holds the classes"):
+        series_from_frame(frame, SeriesDataConfig(label="mode"))
+    parts = ["train"] * 200 + ["test"] * 200  # what is only tested with needs none
+    data = series_from_frame(frame.assign(split=parts), SeriesDataConfig(label="mode"), split="train")
+    assert set(data.frame["mode"]) == {"on"}
+
+
+def test_an_infinite_number_of_parquet_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    wide(b=[1.5, np.inf] * 100).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(UsageError, match="column 'b' holds inf in row 1: only finite numbers") as told:
+        read_series(tmp_path / "a.parquet")
+    assert "missing=" not in str(told.value.hint)  # texts mean nothing there
 
 
 def test_a_covariate_that_changes_is_named() -> None:

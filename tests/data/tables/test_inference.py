@@ -11,6 +11,7 @@ import pytest
 
 from synthgen.config.tables import TableDataConfig
 from synthgen.data.tables.inference import infer
+from synthgen.data.tables.numbers import number_kind
 from synthgen.data.tables.reading import read_table
 from synthgen.data.tables.text import read_text
 from synthgen.errors import UsageError
@@ -195,3 +196,8 @@ def test_the_tables_of_the_literature(data_dir: Path) -> None:
     assert adult.frame["workclass"].isna().sum() == 1836
     assert adult.schema["workclass"].format["missing"] == "?"
     assert len(read_table(folder / "california.csv", split="train")) == 13_209
+
+
+def test_a_comma_behind_a_zero_is_a_decimal_sign() -> None:
+    assert number_kind(["0,000", "0,841", "1,909"]) == "comma"
+    assert number_kind(["1,000", "12,841"]) == "thousands"
