@@ -104,7 +104,7 @@ def _rows(found: SeriesInspection) -> list[tuple[str, str]]:
         rows.append(("classes", ", ".join(f"{name} {count:,}" for name, count in some[:_MOST_CLASSES]) + rest))
     if found.left_out:
         rows.append(("left out", "; ".join(f"{name}: it {reason}" for name, reason in found.left_out.items())))
-    rows.append(("windows", f"{found.window:,} steps, one every {found.stride:,}"))
+    rows.append(("windows", f"{found.window:,} steps, one every {found.stride:,}{_whole(found)}"))
     for part in found.parts:
         rows.append((part.name, f"{part.sequences:,} sequence(s), {part.steps:,} steps, {part.windows:,} windows"))
     if found.protocol == "leaky":
@@ -113,6 +113,15 @@ def _rows(found: SeriesInspection) -> list[tuple[str, str]]:
         rows.append(("known of dates", ", ".join(found.given)))
     rows += [("licence", found.licence or "unknown"), ("fingerprint", found.fingerprint)]
     return rows
+
+
+def _whole(found: SeriesInspection) -> str:
+    """What makes sequences whole that are so few that parts of them are learned."""
+    from synthgen.config.series import LONGEST_WHOLE
+
+    longest = found.lengths[2]
+    parts = found.recordings > 1 and found.window * 4 <= longest <= LONGEST_WHOLE
+    return f"; --set data.window={longest} learns whole sequences" if parts else ""
 
 
 def _line(channel: ChannelFacts, marks: str) -> tuple[str, ...]:

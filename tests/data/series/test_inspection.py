@@ -81,6 +81,15 @@ def test_the_command(recording: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert call(capsys, "data", "inspect", recording, "--set", "data.window=24", "-q")[1] == "200\n"
 
 
+def test_sequences_so_few_that_parts_are_learned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for count, told in ((5, True), (30, False)):
+        np.savez(tmp_path / "set.npz", X=np.random.default_rng(0).normal(size=(count, 20, 2)))
+        out = call(capsys, "data", "inspect", tmp_path / "set.npz")[1]
+        assert ("--set data.window=20 learns whole sequences" in out) is told
+    out = call(capsys, "data", "inspect", tmp_path / "set.npz", "--set", "data.window=20")[1]
+    assert "20 steps, one every 1\n" in out.replace(" \n", "\n")
+
+
 def test_wrong_flags(recording: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = call(capsys, "data", "inspect", recording, "--set", "data.window=24", "--image-size", "8")
     assert (code, "are for images" in err) == (2, True)
