@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from synthgen.errors import StoppedError
 from synthgen.stopping import ShouldStop
 
 PIECE = 1024
@@ -35,7 +36,8 @@ def write_behind(
 
     blocks: arrays of samples, or anything else with a length and slices that `join` makes one of several of.
     total: samples in all blocks. report: called with the samples made so far. Returns False when `should_stop` cut it
-    short: then all whole pieces are written and a begun one is dropped. What `write` raises is raised here.
+    short, between blocks or within one that raised StoppedError: then all whole pieces are written and a begun one is
+    dropped. What `write` raises is raised here.
     """
     parts: list[Any] = []
     held = made = 0
@@ -55,6 +57,9 @@ def write_behind(
                 if made < total and should_stop():
                     _settle(pending)
                     return False
+        except StoppedError:  # within a block, which may take hours
+            _settle(pending)
+            return False
         finally:
             close = getattr(blocks, "close", None)
             if close is not None:

@@ -23,6 +23,7 @@ from synthgen.generation.series.plan import SeriesCompletion, check_draws
 from synthgen.generation.series.requests import Made, lay_calendar, network_lengths
 from synthgen.generation.series.spreading import DRAWS, measure_spread
 from synthgen.reporting import Reporter
+from synthgen.stopping import ShouldStop, never_stop
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +65,8 @@ class KnownSeries:
     """Sequences to complete: a request for `count` of them, each drawn `draws` times.
 
     data: the sequences as they are, with the steps that are to be forecast. Run r is draw r % draws of sequence
-    r // draws. length: steps in all that each sequence is to have at least.
+    r // draws. length: steps in all that each sequence is to have at least. should_stop: asked before every window;
+    StoppedError when it says so.
     """
 
     labels: tuple[int, ...] = ()
@@ -92,6 +94,7 @@ class KnownSeries:
                 if part.role == "calendar":
                     self.known[..., part.start : part.stop] = False
         self.described = SeriesCompletion(sha256, self.count, self.longest, draws, quantiles, allow_missing, draws > 1)
+        self.should_stop: ShouldStop = never_stop
         self._spreads: dict[int, torch.Tensor | None] = {}
         self._measuring = Lock()
 
@@ -184,7 +187,7 @@ class KnownSeries:
         canvas, starts = self.canvas(owner, runs % self.draws)
         if self.described.spread:
             canvas.spread = self._spread(engine, owner, canvas, seed)
-        fill(engine, canvas, seed)
+        fill(engine, canvas, seed, self.should_stop)
         return Made(canvas.given[:, : self.longest], canvas.lengths, starts)
 
     def _spread(self, engine: SeriesEngine, owner: np.ndarray, canvas: Canvas, seed: int) -> torch.Tensor | None:
@@ -193,7 +196,7 @@ class KnownSeries:
             with self._measuring:  # blocks are made side by side
                 if sequence not in self._spreads:
                     probe, _ = self.canvas(np.full(DRAWS, sequence), np.arange(DRAWS))
-                    self._spreads[sequence] = measure_spread(engine, self.codec, probe, seed)
+                    self._spreads[sequence] = measure_spread(engine, self.codec, probe, seed, self.should_stop)
         found = [self._spreads[sequence] for sequence in owner.tolist()]
         if all(one is None for one in found):
             return None

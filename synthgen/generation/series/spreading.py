@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from synthgen.generation.series.filling import Canvas, fill
+from synthgen.stopping import ShouldStop, never_stop
 
 if TYPE_CHECKING:
     from synthgen.data.series.codec import SeriesCodec
@@ -67,10 +68,12 @@ def _some_gaps(found: torch.Tensor, share: float) -> torch.Tensor:
     return torch.from_numpy(kept)
 
 
-def measure_spread(engine: SeriesEngine, codec: SeriesCodec, canvas: Canvas, seed: int) -> torch.Tensor | None:
+def measure_spread(
+    engine: SeriesEngine, codec: SeriesCodec, canvas: Canvas, seed: int, should_stop: ShouldStop = never_stop
+) -> torch.Tensor | None:
     """float32 (T, D): the spread of the gaps of one recording, 1 behind its last known step; None: 1 everywhere.
 
-    canvas: of `DRAWS` draws of it; filled in place.
+    canvas: of `DRAWS` draws of it; filled in place. Raises StoppedError.
     """
     numbers = torch.zeros(engine.dimensions, dtype=torch.bool)
     scalers = {}
@@ -86,7 +89,7 @@ def measure_spread(engine: SeriesEngine, codec: SeriesCodec, canvas: Canvas, see
     truth, seen = canvas.given[0, :steps].double().numpy(), torch.nonzero((known & numbers).any(1))[:, 0]
     canvas.known[:, :steps] &= ~hidden
     canvas.lengths = np.minimum(canvas.lengths, int(seen[-1]) + 1)
-    fill(engine, canvas, seed ^ _STREAM)
+    fill(engine, canvas, seed ^ _STREAM, should_stop)
     drawn, cells = canvas.given[:, :steps].double().numpy(), hidden.numpy()
     found = torch.ones(canvas.given.shape[1:])
     inside = slice(int(seen[0]), int(seen[-1]) + 1)

@@ -198,6 +198,7 @@ class SeriesWork:
         should_stop: ShouldStop = never_stop,
     ) -> FileResult:
         """Write all sequences to a file, or to one in the folder `out`; see `write_file`."""
+        self.request.should_stop = should_stop  # a block of long sequences takes hundreds of windows
         return write_file(
             target_of(out, self.plan.format, self.plan.packed, SeriesContents.stem),
             self.contents(),
@@ -222,6 +223,7 @@ class SeriesWork:
         from synthgen.generation.making import make_shards
         from synthgen.generation.storage import open_store
 
+        self.request.should_stop = should_stop
         target = FileShardSet(open_store(out), self.contents())
         return make_shards(
             target, self.sequences, part, force=force, reporter=reporter, should_stop=should_stop, unit="sequences"
@@ -231,6 +233,7 @@ class SeriesWork:
         self, stream: TextIO, *, reporter: Reporter | None = None, should_stop: ShouldStop = never_stop
     ) -> None:
         """Write all sequences to a text stream, block by block. Raises StoppedError after a signal."""
+        self.request.should_stop = should_stop
         encode, done = self.contents().encode, 0
         with (reporter or NullReporter()).progress("sampling", self.plan.count, "sequences") as progress:
             for drawn in self.sequences(0, self.plan.count):
