@@ -7,7 +7,8 @@ Both learn the training images that the preset learns (those that it holds out a
 `--threads` threads each: side by side, so that both meet the same disturbances, or with `--in-turn` one after the
 other. Then each draws `--count` images alone: synthgen as `synthgen sample` does, the peer with its DDIM, with each of
 the steps that `--peer-steps` says. The peer knows no classes: its samples are labelled by the classifier that also
-judges (trained on real images, so that its labels are nearly right), and class agreement says nothing of them. The
+judges (trained on real images, so that its labels are nearly right), and class agreement says nothing of them;
+synthgen's samples are judged with their own labels, and labelled in the same way. The
 settings of the peer are the defaults of images_peers_train.py. FID and accuracies as in images_quality.py.
 
 What is finished is kept in `--work` and used again. Writes `--out`/images_peers.json and the part `peers` of
@@ -38,10 +39,11 @@ same code. The peer is the package's own `Trainer`, U-Net (width 32, then 2 and 
 parameters as synthgen's) and DDIM, without mirrored digits, under bf16 autocast, with images from memory instead of
 PNG files, a batch of 64 and a learning rate of 1e-3 (the default of 1e-4 is made for longer trainings). These
 settings are reasonable ones and were not searched for. It learns no labels: for train-on-synthetic its samples are
-labelled by the judge, a classifier of 60,000 real images, whose labels are nearly as good as true ones. The package's
-class-conditional module has no trainer and, in version 2.3.4, ends in an error without guidance (`cond_scale=1`), so
-that every step would cost two network calls. CPU-seconds are those of the whole process of synthgen, loading
-included, and those of the peer's training alone.
+labelled by the judge, a classifier of 60,000 real images, whose labels are nearly as good as true ones and which
+thereby teaches what it knows to whoever learns from them. For like with like, synthgen's samples are judged twice: with
+the classes that were asked for, and labelled by the judge, too. The package's class-conditional module has no trainer
+and, in version 2.3.4, ends in an error without guidance (`cond_scale=1`), so that every step would cost two network
+calls. CPU-seconds are those of the whole process of synthgen, loading included, and those of the peer's training alone.
 """
 
 
@@ -99,49 +101,37 @@ def race(arguments: argparse.Namespace) -> dict[str, Any]:
     """Train, sample and judge both."""
     import numpy as np
 
-    work, count, seed = arguments.work, arguments.count, arguments.seed
-    images, number_learned = learned(arguments.data, work)
+    data, work, count, seed = arguments.data, arguments.work, arguments.count, arguments.seed
+    images, number_learned = learned(data, work)
     costs = trained(arguments, images)
-    folder, took = sampled(str(work / "ours"), arguments.flags, count, seed, work)
-    rows = [
-        {
-            "title": "synthgen",
-            "sampler": arguments.flags or "as it comes",
-            "train": {
-                "seconds": costs["ours"]["seconds"],
-                "cpu_seconds": costs["ours"]["process_cpu_seconds"],
-                "images_per_second": costs["ours"]["images_seen"] / costs["ours"]["seconds"],
-                "steps": costs["ours"]["steps"],
-            },
-            "sample": took,
-            "parameters": costs["ours"]["parameters"],
-            "own_labels": True,
-            **judged(
-                loaded(folder, "samples"),
-                arguments.data,
-                seed,
-                work,
-                seeds=arguments.seeds,
-                steps=arguments.classifier_steps,
-            ),
-        }
-    ]
+    common: dict[str, Any] = {"seeds": arguments.seeds, "steps": arguments.classifier_steps}
+    rows = []
+    for flags in arguments.flags:
+        folder, took = sampled(str(work / "ours"), flags, count, seed, work)
+        facts = {"sampler": flags or "as it comes", "train": learning(costs["ours"]), "sample": took}
+        facts["parameters"] = costs["ours"]["parameters"]
+        made = loaded(folder, "samples")
+        for title, own in (("synthgen", True), ("synthgen, labelled by the judge", False)):
+            subject = made if own else labelled(made.images, data, "samples")
+            rows.append({"title": title, **facts, "own_labels": own, **judged(subject, data, seed, work, **common)})
+    peer = costs["peer"]
     for steps in arguments.peer_steps:
-        made = labelled(np.load(work / "peer" / f"samples-{steps}.npz")["images"], arguments.data, NAME)
-        peer = costs["peer"]
-        rows.append(
-            {
-                "title": NAME,
-                "sampler": f"DDIM, {steps} steps",
-                "train": peer["train"],
-                "sample": peer["sample"][str(steps)],
-                "parameters": peer["parameters"],
-                "own_labels": False,
-                **judged(made, arguments.data, seed, work, seeds=arguments.seeds, steps=arguments.classifier_steps),
-            }
-        )
+        made = labelled(np.load(work / "peer" / f"samples-{steps}.npz")["images"], data, NAME)
+        facts = {"title": NAME, "sampler": f"DDIM, {steps} steps", "train": peer["train"]}
+        facts |= {"sample": peer["sample"][str(steps)], "parameters": peer["parameters"], "own_labels": False}
+        rows.append({**facts, **judged(made, data, seed, work, **common)})
     settings = {"synthgen": costs["ours"], NAME: costs["peer"]}
     return {"images": number_learned, "budget": arguments.budget, "results": rows, "costs": settings}
+
+
+def learning(costs: dict[str, Any]) -> dict[str, Any]:
+    """What synthgen's training took, card included, by its own document and its process."""
+    return {
+        "seconds": costs["seconds"],
+        "cpu_seconds": costs["process_cpu_seconds"],
+        "images_per_second": costs["images_seen"] / costs["seconds"],
+        "steps": costs["steps"],
+    }
 
 
 def part_of_page(facts: dict[str, Any]) -> list[str]:
@@ -178,7 +168,7 @@ def main() -> None:
     parser.add_argument("--budget", default="30m", help="of each training: 90s, 30m")
     parser.add_argument("--count", type=int, default=10_000, help="samples of each, and images a side of FID at most")
     parser.add_argument("--peer-steps", type=int, nargs="+", default=[50], help="of the peer's DDIM")
-    parser.add_argument("--flags", default="", metavar="WORDS", help="of `synthgen sample`")
+    parser.add_argument("--flags", action="append", metavar="WORDS", help="of `synthgen sample`; repeatable")
     parser.add_argument("--in-turn", action="store_true", help="train one after the other [side by side]")
     parser.add_argument("--threads", type=int, default=1, help="of each")
     parser.add_argument("--seeds", type=int, default=3, help="of the classifier")
@@ -188,6 +178,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/results"))
     parser.add_argument("--machine", default=platform.processor() or platform.machine(), help="in words")
     arguments = parser.parse_args()
+    arguments.flags = arguments.flags or [""]
     os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
     for folder in (arguments.work, arguments.out):
         folder.mkdir(parents=True, exist_ok=True)

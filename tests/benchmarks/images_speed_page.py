@@ -53,7 +53,15 @@ def part_of_page(facts: dict[str, Any]) -> list[str]:
                     spread(ratios(rates, "ours-fp32", "theirs-fp32")),
                 ]
             )
-    heads = ["network", "sampler, steps", "synthgen", "written, too", "compiled", "compiled, times", "compiled, times, CPU"]
+    heads = [
+        "network",
+        "sampler, steps",
+        "synthgen",
+        "written, too",
+        "compiled",
+        "compiled, times",
+        "compiled, times, CPU",
+    ]
     heads += [word for form in forms for word in (FORMS[form], "times", "times, CPU")] + ["times, both fp32"]
     return [*lines, *table(heads, rows, words=2), "", *rest_of_page(facts)]
 
