@@ -21,8 +21,8 @@ median of the rounds, in brackets stand the smallest and the largest; a ratio is
 the ratio of images a CPU-second, which other work on the machine disturbs less. *both fp32*: synthgen in float32,
 too; what is left is the form of the network and the loop. *written, too*: into IDX files, with manifest and card.
 *compiled*: synthgen with `--compile always`, which `sample` chooses itself for large sets, without the time of
-compiling, and how many times the pipeline's images that is. DDPM's 1,000 steps are measured on some of them and multiplied,
-on both sides.
+compiling, and how many times the pipeline's images that is. DDPM's 1,000 steps are measured on some of them and
+multiplied, on both sides.
 
 The overhead is that of whole blocks (noise, solver, pixels) above as many bare calls of the network, in CPU-seconds.
 MFLOP are those of the network as it was trained; the form that samples are drawn with needs fewer. The peak is that
@@ -73,7 +73,7 @@ def against(found: dict[str, Any], peer: str, over: str = "ours") -> tuple[str, 
 
 
 def compiled(found: dict[str, Any], peer: str) -> tuple[str, str, str]:
-    """Images a second of synthgen with a compiled network, and how many times as many as the peer's; empty if not done."""
+    """Images a second of synthgen with a compiled network, how many times the peer's that is; empty if not measured."""
     rates = found["images_per_second"]
     if "ours-compiled" not in rates:
         return "", "", ""
