@@ -209,6 +209,17 @@ def test_an_encoder_is_fitted_once_and_kept(tmp_path: Path, make_parts: MakePart
     assert len(list(tmp_path.glob("*.safetensors"))) == 1
 
 
+def test_windows_are_drawn_as_points_with_a_colour_for_each_side() -> None:
+    random = np.random.default_rng(4)
+    sides = [window_set(random.random((count, 6, 2))) for count in (30, 25)]
+    compared = evaluate_windows(sides[0], [sides[1]], metrics=["context_fid"], seeds=1, cache=False)
+    text = render(compared)
+    assert "<h2>Map</h2>" in text and "PCA, fitted on the real windows" in text and "t-SNE of features" in text
+    assert "25 real and 25 synthetic windows" in text
+    encoder = compared.results[0].details["context_fid"]["encoders"][0]
+    assert encoder["seed"] == 0 and len(encoder["sha256"]) == 64
+
+
 def test_a_recording_of_many_channels_shows_the_worst_few() -> None:
     random = np.random.default_rng(3)
     recording = autoregressive(random, 1, 400, 0.8, 12)[0]
