@@ -15,14 +15,15 @@ from synthgen.config.schema import ModelConfig
 from synthgen.data.dataset import ImageData
 from synthgen.diffusion.denoiser import Denoiser
 from synthgen.diffusion.schedule import build_schedule
-from synthgen.errors import UsageError
+from synthgen.errors import StoppedError, UsageError
 from synthgen.explain.audit import completeness, failed_check, verdict
 from synthgen.explain.images import page_looks
 from synthgen.explain.images.attention import attention, clusters, coarser, layers_of, softmax_weights, watched
 from synthgen.explain.images.cam import blocks_of, evidence_cam
 from synthgen.explain.images.context import Context
+from synthgen.explain.images.influence import sketches
 from synthgen.explain.images.integrated import integrated
-from synthgen.explain.images.journey import principal
+from synthgen.explain.images.journey import _means_of, principal
 from synthgen.explain.images.judge import Judge, build_judge, margins
 from synthgen.explain.images.neighbours import find, nearest
 from synthgen.explain.images.probe import Probe
@@ -82,6 +83,30 @@ def test_hooks_are_removed_on_an_error(attending: Denoiser) -> None:
     with pytest.raises(ZeroDivisionError), watched(attending.network, lambda *told: 1 / 0):
         attending.network(torch.randn(1, 1, 8, 8), torch.zeros(1), torch.tensor([0]))
     assert not any(layer._forward_hooks for layer in layers_of(attending.network).values())
+
+
+def test_other_methods_leave_nothing_behind_on_an_error(attending: Denoiser) -> None:
+    """Grad-CAM, the paths of the middle block, gradients of training images: hooks and flags are as they were."""
+    network, x0 = attending.network, np.zeros((2, 1, 8, 8), np.float32)
+    labels, middle = np.array([0, 1]), blocks_of(network)["middle"]
+    calls: list[int] = []
+
+    def broken(*told: object) -> None:
+        calls.append(1)
+        if len(calls) == 2:  # the rival is asked first, without gradients
+            raise ZeroDivisionError
+
+    hook = network.unet.conv_out.register_forward_hook(broken)
+    with pytest.raises(ZeroDivisionError):
+        names = (("a", "b"), ("b", "a"))
+        evidence_cam(Probe(attending), x0, labels, labels[::-1].copy(), names, keys=np.arange(2), block="middle")
+    hook.remove()
+    with pytest.raises(ZeroDivisionError), _means_of(network.unet.mid_block, []):
+        raise ZeroDivisionError
+    with pytest.raises(StoppedError):
+        list(sketches(Probe(attending, should_stop=lambda: True), x0, labels))
+    assert not middle._forward_hooks and not middle._forward_pre_hooks and not network.unet.mid_block._forward_hooks
+    assert not any(one.requires_grad for one in network.parameters())
 
 
 def test_the_attention_map_is_the_weight_that_places_get(attending: Denoiser) -> None:
