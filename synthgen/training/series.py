@@ -89,7 +89,7 @@ class WindowBatches:
     def __call__(self, step: int, rows: slice | None = None) -> WindowBatch:
         """Batch number `step`, or only some consecutive `rows` of it."""
         rows = rows or slice(0, self.batch_size)
-        x0, valid = self._encoded.gather(torch.from_numpy(self.indices(step)[rows]).to(self.device))
+        x0, valid = self._encoded.gather(devices.sent(self.indices(step)[rows], self.device))
         return WindowBatch(x0, valid, (step + 1) * self.batch_size // len(self._encoded), rows)
 
 
