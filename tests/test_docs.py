@@ -116,6 +116,12 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
             assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"
 
 
+def test_results_name_no_folder_of_the_machine_that_measured() -> None:
+    own = re.compile(r"(?<![\w.:/-])/(?:work|home|root|tmp|Users|mnt|data)/[\w./-]+")
+    pages = [*(ROOT / "docs" / "results").glob("*.json"), *(ROOT / "docs" / "results").glob("*.md")]
+    assert {page.name: found for page in pages if (found := own.findall(page.read_text()))} == {}
+
+
 def test_the_reference_has_every_command_and_option() -> None:
     completions: dict[str, Any] = runpy.run_path(str(ROOT / "completions" / "generate.py"))
     parts = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8").split("\n## ")[1:]

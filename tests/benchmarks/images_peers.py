@@ -92,7 +92,8 @@ def trained(arguments: argparse.Namespace, images: Path) -> dict[str, Any]:
         for process, _ in filter(None, (mine, other)):
             process.kill()
     report = json.loads((peer / "report.json").read_text())
-    found = {"ours": {**json.loads(text), **took}, "peer": {**report, **peer_took}, "asked": asked}
+    document = {key: value for key, value in json.loads(text).items() if key not in ("run", "checkpoint")}  # paths
+    found = {"ours": {**document, **took}, "peer": {**report, **peer_took}, "asked": asked}
     kept.write_text(json.dumps(found, indent=1))
     return found
 

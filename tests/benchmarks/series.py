@@ -79,6 +79,12 @@ def title_of(name: str) -> str:
     return Path(name).stem if Path(name).exists() else name
 
 
+def without_folder(text: str) -> str:
+    """Files named from the folder of the data on, which is another one on each machine."""
+    folder = os.environ.get("SYNTHGEN_DATA_DIR", "").rstrip("/")
+    return text.replace(f"{folder}/", "") if folder else text
+
+
 def measured(name: str, protocol: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Train, sample and evaluate one set in one protocol, or what is kept of that."""
     title = title_of(name)
@@ -225,7 +231,7 @@ def main() -> None:
     for name in arguments.sets:
         for protocol in arguments.protocol:
             results.append(measured(name, protocol, arguments))
-            arguments.out.write_text(json.dumps({**facts, "results": results}, indent=1) + "\n")
+            arguments.out.write_text(without_folder(json.dumps({**facts, "results": results}, indent=1)) + "\n")
     words = ", ".join(f"{key} {value}" for key, value in facts["versions"].items())
     header = (
         f"Measured {facts['date']} on {facts['machine']}, {facts['threads']} thread(s), with `{facts['command']}`. "
