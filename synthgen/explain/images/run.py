@@ -23,6 +23,7 @@ from synthgen.explain.images.influence import Influence
 from synthgen.explain.images.journey import Journey
 from synthgen.explain.images.methods import METHOD_NAMES, check_methods
 from synthgen.explain.images.neighbours import Neighbours
+from synthgen.explain.methods import possible
 from synthgen.explain.publishing import publish
 from synthgen.explain.trajectory import TrajectorySummary, sample_names
 from synthgen.outputs import check_output
@@ -137,19 +138,13 @@ def explain_images(
     wanted = METHOD_NAMES if request.methods is None else request.methods
     check_methods(wanted)
     found = Explanation(_begun(model, request, images, reporter, should_stop), request)
-    for method in METHOD_NAMES:
-        if method not in wanted:
-            continue
+    chosen = [method for method in METHOD_NAMES if method in wanted]
+    asked = request.methods is not None
+    for method in possible(chosen, lambda method: impossible(found, method), found.notes, asked=asked):
         if should_stop():
             raise StoppedError("stopped while explaining; nothing was written")
-        reason = impossible(found, method)
-        if reason is None:
-            METHODS[method](found)
-            found.methods.append(method)
-        elif request.methods is not None:
-            raise UsageError(f"{method}: {reason}", "leave the method out")
-        else:
-            found.notes.append(f"{method} was left out: {reason}")
+        METHODS[method](found)
+        found.methods.append(method)
     return found
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from synthgen.data.series.reading import read_series
 from synthgen.errors import StoppedError, UsageError
 from synthgen.explain.commitment import Commitment
+from synthgen.explain.methods import possible
 from synthgen.explain.publishing import publish
 from synthgen.explain.series import sources
 from synthgen.explain.series.applying import METHODS, impossible
@@ -128,19 +129,13 @@ def explain_series(
     check_methods(methods)
     with one_thread(model.device):
         found = _begun(model, request, reporter, should_stop)
-        for method in METHOD_NAMES:
-            if method not in methods:
-                continue
+        chosen = [method for method in METHOD_NAMES if method in methods]
+        asked = request.methods is not None
+        for method in possible(chosen, lambda method: impossible(found, method), found.notes, asked=asked):
             if should_stop():
                 raise StoppedError("stopped while explaining; nothing was written")
-            reason = impossible(found, method)
-            if reason is None:
-                METHODS[method](found)
-                found.methods.append(method)
-            elif request.methods is not None:
-                raise UsageError(f"{method}: {reason}", "leave the method out")
-            else:
-                found.notes.append(f"{method} was left out: {reason}")
+            METHODS[method](found)
+            found.methods.append(method)
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from synthgen.errors import UsageError, nearest
+from synthgen.explain.methods import check_names
 
 METHOD_NAMES = ("detector", "likelihood", "attribution", "neighbours")
 NEEDS_DATA = ("detector", "neighbours")
@@ -14,9 +14,4 @@ NEEDS_LOGITS = ("likelihood", "attribution")
 
 def check_methods(methods: Sequence[str]) -> None:
     """Raise UsageError for an empty list or an unknown name."""
-    known = f"methods for tables: {', '.join(METHOD_NAMES)}"
-    if not methods:
-        raise UsageError("no method was given", known)
-    for method in methods:
-        if method not in METHOD_NAMES:
-            raise UsageError(f"unknown method '{method}'{nearest(method, METHOD_NAMES)}", known)
+    check_names(methods, METHOD_NAMES, "tables")

@@ -13,6 +13,7 @@ import numpy as np
 
 from synthgen.data.tables.schema import TableData
 from synthgen.errors import StoppedError, UsageError
+from synthgen.explain.methods import possible
 from synthgen.explain.publishing import publish
 from synthgen.explain.tables import audit
 from synthgen.explain.tables.detector import Detection, detect
@@ -168,17 +169,17 @@ def explain_table(
         should_stop,
     )
     found = TableExplanation(model, request, asked, real, model.codec.encode(asked.rows.frame)[0])
-    for method in methods:
+    for method in possible(
+        methods,
+        lambda method: _impossible(found, method),
+        found.notes,
+        asked=request.methods is not None,
+        hint="give --data, or leave the method out",
+    ):
         if should_stop():
             raise StoppedError("stopped while explaining; nothing was written")
-        reason = _impossible(found, method)
-        if reason is None:
-            with one_thread(model.device):
-                METHODS[method](found, reporter, should_stop)
-        elif request.methods is not None:
-            raise UsageError(f"{method}: {reason}", "give --data, or leave the method out")
-        else:
-            found.notes.append(f"{method} was left out: {reason}")
+        with one_thread(model.device):
+            METHODS[method](found, reporter, should_stop)
     return found
 
 
