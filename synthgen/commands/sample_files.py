@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from synthgen.commands.sample_places import Place
 from synthgen.console import Console
+from synthgen.console.progress import speed
 
 if TYPE_CHECKING:
     from synthgen.generation.contents import FilePlan
@@ -38,7 +39,7 @@ def show_file(
         )
         for line in said:
             console.line(f"  {line}")
-        rate = f"{result.per_second:,.0f} {unit}/s, " if result.per_second else ""
+        rate = f"{speed(result.per_second, unit)}, " if result.per_second else ""
         console.line(f"  {result.seconds:,.1f} s, {rate}{result.bytes / 1e6:,.1f} MB, manifest in {result.manifest}")
 
     console.result(document, human, quiet=result.out)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from synthgen.commands.resuming import resume_command, stoppable
 from synthgen.commands.sample_request import Request
 from synthgen.console import Console
+from synthgen.console.progress import speed
 
 if TYPE_CHECKING:
     from synthgen.generation.engine import Recipe
@@ -106,7 +107,7 @@ def _show_result(console: Console, model: Model, plan: SamplePlan, result: Sampl
         if result.counts:
             shown = ", ".join(f"{name}: {number:,}" for name, number in list(result.counts.items())[:12])
             console.line(f"  {shown}{', ...' if len(result.counts) > 12 else ''}")
-        console.line(f"  {result.seconds:,.1f} s, {result.images_per_second:,.0f} images/s, grid in {result.grid}")
+        console.line(f"  {result.seconds:,.1f} s, {speed(result.images_per_second, 'images')}, grid in {result.grid}")
 
     console.result(document, human, quiet=result.out)
     source = model.header["data"]["name"]  # anybody's text: quoted, so that pasting it runs nothing
@@ -135,9 +136,8 @@ def _show_shards(console: Console, plan: SamplePlan, result: ShardsResult) -> No
         made = f"{len(result.made):,} shard{'' if len(result.made) == 1 else 's'} made"
         console.line(f"{made} in {result.out}{kept}", "bold")
         if result.count:
-            console.line(
-                f"  {result.count:,} samples, {result.seconds:,.1f} s, {result.images_per_second:,.0f} images/s"
-            )
+            rate = speed(result.images_per_second, "images")
+            console.line(f"  {result.count:,} samples, {result.seconds:,.1f} s, {rate}")
         missing = f"{result.missing:,} of {plan.shards:,} shards are still to be made"
         console.line(f"  {f'the set is complete: {plan.count:,} samples' if result.finished else missing}")
 

@@ -26,6 +26,11 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def speed(amount: float, unit: str) -> str:
+    """`1,450 images/s`, or where they are few `0.3 sequences/s`."""
+    return f"{amount:,.0f} {unit}/s" if amount >= 10 else f"{amount:.2g} {unit}/s"
+
+
 class Pace:
     """Time left, from the speed of about the last minute.
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from synthgen.console import progress
-from synthgen.console.progress import Pace, PlainProgress, ProgressDisplay, duration, field_texts
+from synthgen.console.progress import Pace, PlainProgress, ProgressDisplay, duration, field_texts, speed
 
 
 class Clock:
@@ -153,3 +153,10 @@ def test_live_lines_stop_with_the_outermost() -> None:
         assert display.running
     assert not display.running
     assert stream.getvalue().endswith("\x1b[?25h")  # the cursor is back
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"), [(1449.6, "1,450 rows/s"), (10.2, "10 rows/s"), (0.312, "0.31 rows/s"), (2.0, "2 rows/s")]
+)
+def test_few_a_second_are_not_none(amount: float, said: str) -> None:
+    assert speed(amount, "rows") == said
